@@ -1,0 +1,68 @@
+# Everything is installed into this folder: .uv/ (the installer) and .venv/ (Python and its packages).
+# Only the installer's own cache lies elsewhere. PYTHON=… picks another interpreter, 3.10 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+READY := $(VENV)/.ready
+DEMO := demo
+
+# what the libraries would otherwise write into the home folder
+export FASTAI_HOME := $(CURDIR)/.cache/fastai
+export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
+export UV_PYTHON_DOWNLOADS := never
+export PIP_NO_CACHE_DIR := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test browser check bench lock clean
+
+help:
+	@echo "make demo     a small dataset with planted errors: train, rank, open the dashboard"
+	@echo "make test     the tests (make browser: those that drive a real Chromium)"
+	@echo "make check    lint and types"
+	@echo "make bench    how many errors are found, and how fast, beside other tools"
+	@echo "make clean    remove everything that make has made"
+
+demo: $(READY)
+	@$(BIN)/cleaner demo $(DEMO) $(ARGS)
+
+test: $(READY)
+	@echo "Running the tests ..."
+	@$(BIN)/python -m pytest -m "not browser" $(ARGS)
+
+browser: $(READY)
+	@echo "Running the browser tests ..."
+	@$(BIN)/python -m pytest -m browser $(ARGS)
+
+check: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(READY)
+	@$(BIN)/python tests/bench/loop.py $(ARGS)
+
+lock: $(READY)
+	@$(UV) pip compile -q pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \
+	  --no-annotate --no-header -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .uv .cache $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find cleaner tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml | $(UV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Cleaner needs Python 3.10 or newer; pass PYTHON=...")'
+	@echo "Installing the packages into $(VENV) (about 6 GB with PyTorch, once) ..."
+	@$(UV) venv -q --allow-existing --python $(PYTHON) $(VENV)
+	@$(UV) pip sync -q --python $(VENV) --require-hashes requirements.lock
+	@$(UV) pip install -q --python $(VENV) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# without the venv module's pip (Debian splits it off), any pip that the interpreter has will do
+.uv/bin/uv: | .ci/uv.lock
+	@echo "Getting the installer into .uv/ ..."
+	@$(PYTHON) -m venv .uv 2>/dev/null && .uv/bin/python -m pip install -q --require-hashes -r .ci/uv.lock || \
+	  { rm -rf .uv && $(PYTHON) -m pip install -q --require-hashes --target .uv -r .ci/uv.lock 2>/dev/null; } || \
+	  { rm -rf .uv; echo "Neither venv nor pip works with $(PYTHON); install python3-venv, or uv." >&2; exit 1; }
+
