@@ -1,0 +1,38 @@
+"""Find and fix wrong labels in image folders: train first, clean second.
+
+The public names are loaded when they are first used, so that `import cleaner` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cleaner.app.dashboard import Dashboard
+    from cleaner.app.project import Project
+    from cleaner.errors import CleanerError
+    from cleaner.review.grid import ReviewGrid
+    from cleaner.types import TrainConfig
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CleanerError": "cleaner.errors",
+    "Dashboard": "cleaner.app.dashboard",
+    "Project": "cleaner.app.project",
+    "ReviewGrid": "cleaner.review.grid",
+    "TrainConfig": "cleaner.types",
+}
+
+__all__ = ["CleanerError", "Dashboard", "Project", "ReviewGrid", "TrainConfig"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cleaner' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,27 @@
+"""What can go wrong, each said in one sentence: what, which value, what to do."""
+
+from __future__ import annotations
+
+
+class CleanerError(Exception):
+    """Any error a person can do something about; its text is the sentence to show them."""
+
+
+class InputError(CleanerError):
+    """What was passed in can't be used: a folder, a label, a setting."""
+
+
+class UnreadableImage(CleanerError):
+    """One image can't be decoded; everything else goes on without it."""
+
+
+class TrainingError(CleanerError):
+    """A training could not finish; the rounds before it are intact."""
+
+
+class Stopped(CleanerError):
+    """The person pressed Stop; nothing half-done was kept."""
+
+
+class Refused(CleanerError):
+    """A decision or a change was not taken; nothing was altered."""

@@ -1,0 +1,390 @@
+"""The nouns of the program, as frozen dataclasses: the glossary. It knows no stage, no disk and no widget.
+
+Large tables are columns (numpy arrays of one length), not lists of objects: a million images must fit.
+Every score points the same way: 1 = look first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Strings: TypeAlias = NDArray[np.object_]  # one str each
+Ints: TypeAlias = NDArray[np.int32]
+Floats: TypeAlias = NDArray[np.float32]
+
+Split: TypeAlias = Literal["train", "valid", "test"]
+Action: TypeAlias = Literal["keep", "relabel", "delete", "unsure", "clear"]
+Origin: TypeAlias = Literal["held-out", "in-sample", "out-of-fold"]
+
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+ACTIONS: tuple[Action, ...] = ("keep", "relabel", "delete", "unsure", "clear")
+
+
+def strings(values: Sequence[str]) -> Strings:
+    """Return the texts as a column, shape [N], dtype object."""
+    column = np.empty(len(values), dtype=object)
+    column[:] = list(values)
+    return column
+
+
+# --- 1 catalog: what is there? -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image. `id` is the first relative path it ever had, `path` where it lies now."""
+
+    id: str
+    path: str
+    label: str
+    split: Split
+    digest: str
+    width: int
+    height: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog:
+    """All readable, labelled images of a dataset, in columns of length N, sorted by id.
+
+    `labels` holds positions in `vocab`; `paths` are relative to `root`, with forward slashes; `width` and
+    `height` are pixels after EXIF rotation; `class_level` is the part of a path that names its class
+    (0, or 1 where folders `train`, `valid`, `test` stand above the classes).
+    """
+
+    root: Path
+    vocab: tuple[str, ...]
+    ids: Strings
+    paths: Strings
+    labels: Ints
+    splits: Strings
+    digests: Strings
+    widths: Ints
+    heights: Ints
+    bytes: NDArray[np.int64]
+    mtimes: NDArray[np.int64]
+    class_level: int = 0
+    labels_in: Literal["folder", "table"] = "folder"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def item(self, position: int) -> Item:
+        """Return one row."""
+        return Item(
+            id=self.ids[position],
+            path=self.paths[position],
+            label=self.vocab[self.labels[position]],
+            split=self.splits[position],
+            digest=self.digests[position],
+            width=int(self.widths[position]),
+            height=int(self.heights[position]),
+            bytes=int(self.bytes[position]),
+        )
+
+    def positions(self) -> dict[str, int]:
+        """Map each id to its row."""
+        return {identity: row for row, identity in enumerate(self.ids)}
+
+    def path_under(self, position: int, label: str) -> str:
+        """Say where an image would lie if it carried another label: the same path, another class folder."""
+        parts = list(PurePosixPath(self.paths[position]).parts)
+        parts[self.class_level] = label
+        return str(PurePosixPath(*parts))
+
+    def held_out(self) -> NDArray[np.bool_]:
+        """Mark the images that no training sees, shape [N]."""
+        return np.asarray(self.splits != "train", dtype=bool)
+
+    def digest(self) -> str:
+        """Return one short text that changes whenever an id, a label, a split or a picture changes."""
+        state = hashlib.blake2b("\0".join(self.vocab).encode(), digest_size=16)
+        for column in (self.ids, self.splits, self.digests):
+            state.update("\0".join(column).encode())
+        state.update(self.labels.tobytes())
+        return state.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about one file that a person should know. `severity`: 1 = look first."""
+
+    item: str
+    kind: str
+    severity: float
+    detail: str
+
+
+# --- 2 model: what does a model make of it? ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How to train. None means: chosen from the data, and recorded in the round as chosen.
+
+    `weights` is "pretrained" (downloaded once by torchvision; without a network a small one is trained
+    from scratch instead), "scratch", or the path of a safetensors file or torch state dict of `arch`.
+    `size` is the side in pixels that the network sees; `lr` the highest learning rate of the schedule.
+    """
+
+    arch: str = "resnet34"
+    weights: str = "pretrained"
+    epochs: int | None = None
+    lr: float | None = None
+    size: int | None = None
+    batch_size: int = 64
+    flip: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one pass over the training images left behind. Losses in nats, on the labels as given."""
+
+    number: int
+    train_loss: float
+    valid_loss: float
+    error_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long piece of work is: `done` of `total` steps after `elapsed` seconds."""
+
+    phase: str
+    done: int
+    total: int
+    elapsed: float = 0.0
+    note: str = ""
+    epochs: tuple[Epoch, ...] = ()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate what is left at the pace so far; None before the first step is done."""
+        if not self.done or not self.total:
+            return None
+        return self.elapsed * (self.total - self.done) / self.done
+
+
+Report: TypeAlias = Callable[[Progress], None]
+Stop: TypeAlias = Callable[[], bool]
+
+
+def quiet(_: Progress) -> None:
+    """Report to nobody."""
+
+
+def never() -> bool:
+    """Let work run to its end."""
+    return False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What a fitted network says of N images and K classes, without augmentation.
+
+    `labels` [N] are the labels it was trained with, as positions in `vocab`; `probs` [N, K] sum to 1;
+    `losses` [N] are cross-entropies in nats; `origins` [N] say whether the network had learned from that
+    very image ("in-sample": the loss under-reports what was memorised) or not ("held-out").
+    """
+
+    ids: Strings
+    vocab: tuple[str, ...]
+    labels: Ints
+    probs: Floats
+    losses: Floats
+    origins: Strings
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One time round the loop: what was trained on what, and how well it did on the held-out images."""
+
+    number: int
+    config: TrainConfig
+    vocab: tuple[str, ...]
+    epochs: tuple[Epoch, ...]
+    catalog_digest: str
+    held_out: int
+    device: str
+    notes: tuple[str, ...]
+    seconds: float
+    finished: str
+
+    @property
+    def error_rate(self) -> float:
+        """Share of held-out images whose given label the network did not predict, at the last epoch."""
+        return self.epochs[-1].error_rate if self.epochs else float("nan")
+
+
+# --- 3 ranking: what should a person see first? --------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One image in the order of looking, with what a person needs to judge it.
+
+    `suggested` is the class the model believes instead, None where it agrees with the given label;
+    `confidence` is the probability of the class that the model believes.
+    """
+
+    id: str
+    score: float
+    label: str
+    suggested: str | None
+    confidence: float
+    origin: Origin
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Queue:
+    """Images in the order in which to look at them, in columns of length N; `scores`: 1 = look first.
+
+    `suggested` holds positions in `vocab`, equal to `labels` where the model agrees with the label.
+    """
+
+    vocab: tuple[str, ...]
+    ids: Strings
+    scores: Floats
+    labels: Ints
+    suggested: Ints
+    confidence: Floats
+    given_probs: Floats
+    origins: Strings
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Queue:
+        """Return the queue of some rows, in the order given."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            scores=self.scores[rows],
+            labels=self.labels[rows],
+            suggested=self.suggested[rows],
+            confidence=self.confidence[rows],
+            given_probs=self.given_probs[rows],
+            origins=self.origins[rows],
+        )
+
+    def candidate(self, row: int) -> Candidate:
+        """Return one row with its reasons in words."""
+        label, suggested = self.vocab[self.labels[row]], self.vocab[self.suggested[row]]
+        believed, given = float(self.confidence[row]), float(self.given_probs[row])
+        agrees = label == suggested
+        reason = (
+            f"the model agrees with {label} ({believed:.0%})"
+            if agrees
+            else f"the model sees {suggested} ({believed:.0%}) rather than {label} ({given:.0%})"
+        )
+        return Candidate(
+            id=self.ids[row],
+            score=float(self.scores[row]),
+            label=label,
+            suggested=None if agrees else suggested,
+            confidence=believed,
+            origin=self.origins[row],
+            reasons=(reason,),
+        )
+
+
+# --- 4 review: the person decides ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One verdict of one person. Events are only ever appended; the last one of an item holds.
+
+    `label` is the new class of a relabel, else None; `batch` joins what was decided with one key;
+    `undoes` names the batch that this event takes back; `at` is UTC in ISO 8601.
+    """
+
+    item: str
+    action: Action
+    label: str | None
+    by: str
+    at: str
+    round: int
+    batch: int
+    undoes: int | None = None
+
+
+Standing: TypeAlias = Mapping[str, Decision]  # the last decision of each item; never a "clear"
+
+
+# --- 5 changes: make it so, and undo it ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One change of one file: from `source` to `target`, both relative to the dataset, forward slashes.
+
+    `kind` is "move" (to another class folder) or "trash"; a trash target is chosen when it is applied.
+    """
+
+    item: str
+    kind: Literal["move", "trash"]
+    source: str
+    target: str
+    label: str
+    new_label: str | None
+    digest: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A decision that can't become a change, and why."""
+
+    item: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What apply would do, and what it would not, before anything is touched."""
+
+    operations: tuple[Operation, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def rows(self) -> list[dict[str, str | None]]:
+        """Return the plan as a table, ready for `pandas.DataFrame`."""
+        return [
+            {
+                "item": op.item,
+                "change": op.kind,
+                "from": op.source,
+                "to": op.target,
+                "label": op.label,
+                "new_label": op.new_label,
+            }
+            for op in self.operations
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an apply or an undo really did: the changes done, the ones that failed and why."""
+
+    batch: int
+    verb: Literal["apply", "undo"]
+    done: tuple[Operation, ...] = ()
+    failed: tuple[Refusal, ...] = ()
+    stopped: bool = False
