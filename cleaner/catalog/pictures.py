@@ -1,0 +1,84 @@
+"""Opens one picture of any kind as plain upright RGB, and says in one sentence why it can't.
+
+It decodes; it keeps nothing and changes no file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cleaner.errors import UnreadableImage
+
+
+def open_picture(path: Path, *, side: int | None = None) -> Image.Image:
+    """Decode a whole image file to RGB, rotated as its EXIF says, transparency on white, 16 bits scaled to 8.
+
+    With `side`, a JPEG is decoded at the smallest scale of which neither side falls below that many pixels,
+    which is several times faster on photographs. Raises UnreadableImage with the reason.
+    """
+    try:
+        with Image.open(path) as image:
+            if side is not None:
+                image.draft(image.mode, (side, side))
+            image.load()
+            return _to_rgb(_upright(image))
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(_why_unidentified(path)) from error
+    except FileNotFoundError as error:
+        raise UnreadableImage(f"{path.name} is gone; check the folder again.") from error
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(f"{path.name} has too many pixels to open safely; make it smaller.") from error
+    except Exception as error:  # decoders raise whatever they stumble over in a broken file
+        raise UnreadableImage(f"{path.name} is damaged or cut short ({_one_line(error)}).") from error
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Read width and height in pixels, after EXIF rotation, from the header alone."""
+    with Image.open(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 swap the sides (EXIF 2.32)
+    return (height, width) if turned else (width, height)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001  a damaged EXIF block costs the rotation, not the picture
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _deep_to_rgb(image)
+    if image.has_transparency_data:
+        on_white = Image.new("RGBA", image.size, "white")
+        on_white.alpha_composite(image.convert("RGBA"))
+        return on_white.convert("RGB")
+    return image.convert("RGB")
+
+
+def _deep_to_rgb(image: Image.Image) -> Image.Image:
+    """Scale 10 to 32 bits to 8 by the depth that the brightest pixel shows; Pillow would clip to white."""
+    values = np.asarray(image, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    if image.mode == "F" or low < 0:
+        scaled = (values - low) / max(high - low, 1e-12) * 255
+    else:
+        depth = next((bits for bits in (8, 10, 12, 14, 16) if high < 2**bits), 32)
+        scaled = values / (2**depth - 1) * 255
+    eight_bits = np.nan_to_num(scaled, nan=0.0).clip(0, 255).round().astype(np.uint8)
+    return Image.fromarray(eight_bits).convert("RGB")
+
+
+def _why_unidentified(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return f"{path.name} is empty (0 bytes)."
+    return f"{path.name} is not an image of any kind known here."
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,0 +1,62 @@
+"""Keeps a catalog on disk between sessions, as plain arrays and JSON; it never unpickles."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from cleaner.types import Catalog, Finding, strings
+
+_TEXTS = ("ids", "paths", "splits", "digests")
+_NUMBERS = ("labels", "widths", "heights", "bytes", "mtimes")
+
+
+def save_catalog(catalog: Catalog, findings: tuple[Finding, ...], path: Path) -> None:
+    """Write catalog and findings to one .npz file, whole or not at all."""
+    head = {
+        "vocab": catalog.vocab,
+        "class_level": catalog.class_level,
+        "labels_in": catalog.labels_in,
+        "findings": [[f.item, f.kind, f.severity, f.detail] for f in findings],
+    }
+    columns = {name: _pack("\0".join(getattr(catalog, name))) for name in _TEXTS}
+    columns |= {name: getattr(catalog, name) for name in _NUMBERS}
+    draft = path.with_name(f"{path.stem}.{os.getpid()}.draft.npz")
+    with draft.open("wb") as file:
+        np.savez(file, head=_pack(json.dumps(head)), allow_pickle=False, **columns)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def load_catalog(path: Path, *, root: Path) -> tuple[Catalog, tuple[Finding, ...]] | None:
+    """Read what `save_catalog` wrote; None if there is none, or none that can be read."""
+    broken = (OSError, EOFError, ValueError, KeyError, BadZipFile)
+    with contextlib.suppress(*broken), np.load(path, allow_pickle=False) as data:
+        head = json.loads(_unpack(data["head"]))
+        count = len(data["labels"])
+        texts = {name: strings(_unpack(data[name]).split("\0") if count else []) for name in _TEXTS}
+        columns: dict[str, Any] = texts | {name: data[name] for name in _NUMBERS}
+        catalog = Catalog(
+            root=root,
+            vocab=tuple(head["vocab"]),
+            class_level=head["class_level"],
+            labels_in=head["labels_in"],
+            **columns,
+        )
+        return catalog, tuple(Finding(*finding) for finding in head["findings"])
+    return None
+
+
+def _pack(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def _unpack(column: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> str:
+    return bytes(column).decode()
