@@ -1,0 +1,153 @@
+"""Moves single files inside a dataset so that no file of anybody is ever overwritten, and locks it meanwhile.
+
+It knows operations and the disk, not the ledger: who calls it has written down the intent before.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock, Timeout
+
+from cleaner.changes.names import numbered
+from cleaner.errors import InputError, Refused
+from cleaner.types import Operation
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+ABSENT = (FileNotFoundError, NotADirectoryError)
+CAUSES = {
+    errno.EXDEV: "the two folders lie on different disks",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOTDIR: "a file stands where its folder should be",
+    errno.EEXIST: "a file stands where its folder should be",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of one dataset. Paths are relative to `root`, with forward slashes."""
+
+    root: Path
+    digest_of: Callable[[Path], str]
+
+    def at(self, path: str) -> Path:
+        """Return where a path lies. Errors: Refused if it leads outside of the dataset."""
+        place = self.root / path
+        folder, root = Path(os.path.realpath(place.parent)), Path(os.path.realpath(self.root))
+        if ".." in PurePosixPath(path).parts or not folder.is_relative_to(root):
+            raise Refused(f"{path} leads outside of the dataset; it is left alone.")
+        return place
+
+    def check(self, operation: Operation) -> None:
+        """See that a file is still the one that was planned for. Errors: Refused, OSError."""
+        place, source = self.at(operation.source), operation.source
+        self.at(operation.target)
+        try:
+            found = os.lstat(place)
+        except ABSENT:
+            raise Refused(f"{source} is no longer there; check the folder again.") from None
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused(f"{source} is not a plain file (a link, perhaps); it is left alone.")
+        if not self.holds(operation, path=source):
+            raise Refused(f"{source} has changed since it was checked; check the folder again.")
+
+    def holds(self, operation: Operation, *, path: str) -> bool:
+        """Say whether the very picture of an operation lies at a path. Errors: OSError if none can tell."""
+        place = self.at(path)
+        try:
+            found = os.lstat(place)
+            same_size = stat.S_ISREG(found.st_mode) and found.st_size == operation.bytes
+            return same_size and self.digest_of(place) == operation.digest
+        except ABSENT:
+            return False
+
+    def free_names(self, path: str) -> Iterator[str]:
+        """Yield the path and its numbered neighbours as far as nothing lies there."""
+        return (name for name in numbered(path) if not os.path.lexists(self.root / name))
+
+    def claim(self, path: str) -> bool:
+        """Take a name with an empty file, at once or not at all; False if somebody else was first."""
+        place = self.at(path)
+        _make_folder(place.parent)
+        try:
+            os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            return False
+        return True
+
+    def move(self, operation: Operation) -> None:
+        """Put a file in the place claimed for it; durable when it returns."""
+        source, target = self.at(operation.source), self.at(operation.target)
+        source.replace(target)
+        _sync(target.parent)
+        _sync(source.parent)
+
+    def release(self, path: str) -> None:
+        """Give a claimed name back: remove the file there if it is empty, and only then."""
+        place = self.at(path)
+        with suppress(*ABSENT):
+            found = os.lstat(place)
+            if stat.S_ISREG(found.st_mode) and found.st_size == 0:
+                place.unlink()
+
+
+@contextmanager
+def applying(home: Path) -> Iterator[None]:
+    """Hold the one right to move files of a dataset; the system takes it back from a program that dies.
+
+    `home` is the project's own folder. Errors: Refused if another program holds it or the
+    folder can't be written to.
+    """
+    try:
+        home.mkdir(exist_ok=True)
+        lock = FileLock(home / "apply.lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Refused(
+            "Another window is applying changes to this dataset; try again when it is done."
+        ) from None
+    except OSError as error:
+        raise Refused(f"Nothing was changed: {home} can't be written to ({error.strerror}).") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def trash_of(home: Path, *, root: Path) -> str:
+    """Return the path of the trash, relative to the dataset. Errors: InputError if it lies elsewhere."""
+    try:
+        return (home.absolute().relative_to(root.absolute()) / "trash").as_posix()
+    except ValueError:
+        raise InputError(f"The trash must lie inside the dataset: {home} is not in {root}.") from None
+
+
+def sentence(error: OSError, *, operation: Operation) -> str:
+    """Say in words why a file was not moved."""
+    cause = CAUSES.get(error.errno or 0) or (error.strerror or str(error)).lower()
+    return f"{operation.source} could not be moved to {operation.target}: {cause}."
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    if os.name == "nt":  # folders can't be opened there
+        return
+    with suppress(OSError):  # some network disks refuse; the move itself is done
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

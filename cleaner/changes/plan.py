@@ -1,0 +1,126 @@
+"""Turns decisions into a plan of what would be moved where, before anything is touched.
+
+Pure: the disk is not asked, so names that only the disk knows to be taken are settled on apply.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from cleaner.changes.names import folded, folder_name_problem, numbered, path_problem
+from cleaner.types import Catalog, Decision, Item, Operation, Plan, Refusal, Standing
+
+LARGE_SHARE = 10  # more than one in so many removed is worth a warning
+
+
+def make_plan(catalog: Catalog, standing: Standing) -> Plan:
+    """Say what the standing decisions would change, in the order of the catalog.
+
+    A delete has no target yet: its place in the trash is chosen on apply. Decisions on images that are not
+    in the catalog (already in the trash) change nothing.
+    """
+    positions = catalog.positions()
+    rows = sorted(positions[identity] for identity in standing if identity in positions)
+    folders = {folded(label): label for label in catalog.vocab}
+    changes: dict[int, Operation] = {}
+    refusals = []
+    for row in rows:
+        item = catalog.item(row)
+        decision = standing[item.id]
+        if not _changes(item, decision):
+            continue
+        reason = _problem(catalog, row=row, decision=decision, folders=folders)
+        if reason:
+            refusals.append(Refusal(item=item.id, reason=reason))
+        else:
+            changes[row] = _operation(catalog, row=row, decision=decision)
+    operations = _with_free_targets(catalog, operations=tuple(changes.values()))
+    warnings = _warnings(catalog, changes=changes)
+    return Plan(operations=operations, refusals=tuple(refusals), warnings=warnings)
+
+
+def summary(plan: Plan) -> str:
+    """Say in one sentence what a plan would do."""
+    moved = sum(operation.kind == "move" for operation in plan.operations)
+    trashed = len(plan) - moved
+    parts = []
+    if moved:
+        parts.append(f"{moved} {'image changes' if moved == 1 else 'images change'} class")
+    if trashed:
+        noun = "" if moved else (" image" if trashed == 1 else " images")
+        parts.append(f"{trashed}{noun} {'goes' if trashed == 1 else 'go'} to the project's trash")
+    text = f"{', '.join(parts)}; nothing is deleted for good" if parts else "No image would be changed"
+    refused = len(plan.refusals)
+    if refused:
+        text += f"; {refused} {'decision' if refused == 1 else 'decisions'} can't be applied"
+    return f"{text}."
+
+
+def _changes(item: Item, decision: Decision) -> bool:
+    if decision.action == "relabel":
+        return decision.label != item.label
+    return decision.action == "delete"
+
+
+def _problem(catalog: Catalog, *, row: int, decision: Decision, folders: dict[str, str]) -> str | None:
+    """Say why a decision can't become a change; remembers a new class in `folders`, keyed by folded name."""
+    problem = path_problem(catalog.paths[row])
+    if problem or decision.action == "delete":
+        return problem
+    if catalog.labels_in == "table":
+        return "the labels come from a table, so no file is moved; export the cleaned table instead"
+    label = decision.label or ""
+    problem = folder_name_problem(label, exists=label in catalog.vocab)
+    if problem:
+        return problem
+    known = folders.setdefault(folded(label), label)
+    if label != known and label not in catalog.vocab:
+        return f"the label {label!r} is spelled almost like {known!r}: many disks can't tell them apart"
+    if len(PurePosixPath(catalog.paths[row]).parts) < catalog.class_level + 2:
+        return f"{catalog.paths[row]} lies in no class folder"
+    return path_problem(catalog.path_under(row, label))
+
+
+def _operation(catalog: Catalog, *, row: int, decision: Decision) -> Operation:
+    item = catalog.item(row)
+    moved = decision.action == "relabel" and decision.label is not None
+    return Operation(
+        item=item.id,
+        kind="move" if moved else "trash",
+        source=item.path,
+        target=catalog.path_under(row, decision.label) if moved and decision.label else "",
+        label=item.label,
+        new_label=decision.label if moved else None,
+        digest=item.digest,
+        bytes=item.bytes,
+    )
+
+
+def _with_free_targets(catalog: Catalog, *, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """Give every move a target that no image has and no other operation gets, whatever the case."""
+    taken = {folded(path) for path in catalog.paths}
+    free = []
+    for operation in operations:
+        if operation.kind == "move":
+            target = next(name for name in numbered(operation.target) if folded(name) not in taken)
+            taken.add(folded(target))
+            operation = replace(operation, target=target)
+        free.append(operation)
+    return tuple(free)
+
+
+def _warnings(catalog: Catalog, *, changes: dict[int, Operation]) -> tuple[str, ...]:
+    left = Counter(catalog.vocab[label] for label in catalog.labels)
+    left.subtract(operation.label for operation in changes.values())
+    left.update(operation.new_label for operation in changes.values() if operation.new_label)
+    warnings = [f"The class {label!r} would be left without images." for label in left if left[label] == 0]
+    removed = sum(operation.kind == "trash" for operation in changes.values())
+    if removed * LARGE_SHARE > len(catalog):
+        warnings.append(f"{removed} of {len(catalog)} images would be removed: more than a tenth.")
+    held_out = int(catalog.held_out()[list(changes)].sum())
+    if held_out:
+        subject = "1 held-out image is" if held_out == 1 else f"{held_out} held-out images are"
+        warnings.append(f"{subject} touched: rounds are compared on the held-out images that remain.")
+    return tuple(warnings)
