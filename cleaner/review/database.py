@@ -1,0 +1,156 @@
+"""Opens the database of a project and hands out its transactions. It knows no decision and no widget.
+
+SQLite by default, durable rather than fast; any other SQLAlchemy URL works the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Column, Integer, MetaData, Table, create_engine, event, insert, inspect, select, update
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
+
+from cleaner.errors import CleanerError, InputError, Refused
+
+VERSION = 1
+BUSY_SECONDS = 5  # less than the browser waits before it says that the kernel is silent
+
+schema = Table("schema", MetaData(), Column("version", Integer, primary_key=True, autoincrement=False))
+
+REASONS = {
+    "locked": "is locked by another program; close that program or try again",
+    "not a database": "is not a database; choose another file or restore it from a copy",
+    "malformed": "is damaged; restore it from a copy",
+    "unable to open": "can't be opened; check that its folder exists and that you may write there",
+    "readonly": "may only be read; ask for the right to write it",
+    "full": "can't grow, the disk is full; make room and try again",
+}
+
+
+def open_database(url: str) -> Engine:
+    """Open the database at a SQLAlchemy URL and create its version table if it is new.
+
+    Errors: InputError where it can't be reached, is damaged, or was written by a newer Cleaner.
+    """
+    address = _address(url)
+    try:
+        engine = _engine(address)
+        _check_file(engine)
+        version = _version(engine)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{_name(address)} needs the package {error.name}; install it and try again."
+        ) from error
+    except SQLAlchemyError as error:
+        raise InputError(_sentence(address, error)) from error
+    if version > VERSION:
+        engine.dispose()
+        raise InputError(
+            f"{_name(address)} was written by a newer Cleaner (schema {version}, this one knows {VERSION}); "
+            "update Cleaner to open it."
+        )
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Hold the one write transaction of the database; all of it is kept, or nothing.
+
+    The lock on the version row lets writers pass one after another on every kind of database, so that
+    numbers given inside follow the order of commits. Errors: Refused.
+    """
+    try:
+        with engine.execution_options(writes=True).begin() as connection:
+            connection.execute(update(schema).values(version=schema.c.version))
+            yield connection
+    except SQLAlchemyError as error:
+        raise Refused(f"Nothing was saved: {_sentence(engine.url, error)}") from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Hold a read transaction. Errors: CleanerError."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise CleanerError(_sentence(engine.url, error)) from error
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+        in_memory = address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:")
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InputError(
+            "The database address can't be read; write it like sqlite:///folder/file.db."
+        ) from error
+    if in_memory:
+        raise InputError("A database in memory would forget every decision; give a file: sqlite:///file.db.")
+    return address
+
+
+def _engine(address: URL) -> Engine:
+    if address.get_backend_name() != "sqlite":
+        return create_engine(address, pool_pre_ping=True)
+    engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _make_durable)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_durable(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # the driver would otherwise begin transactions when it sees fit
+    for pragma in ("journal_mode = DELETE", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    # A reader that turns writer half-way can be refused at once: writers say so from the start.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _check_file(engine: Engine) -> None:
+    if engine.url.get_backend_name() != "sqlite":
+        return
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    if found != "ok":
+        raise InputError(f"{_name(engine.url)} is damaged; restore it from a copy.")
+
+
+def _version(engine: Engine) -> int:
+    try:
+        return _read_or_create(engine)
+    except (IntegrityError, ProgrammingError):  # another process created it between our look and our write
+        return _read_or_create(engine)
+
+
+def _read_or_create(engine: Engine) -> int:
+    if inspect(engine).has_table(schema.name):
+        with engine.begin() as connection:
+            if (version := connection.execute(select(schema.c.version)).scalar()) is not None:
+                return int(version)
+    with engine.execution_options(writes=True).begin() as connection:
+        schema.create(connection, checkfirst=True)
+        if (version := connection.execute(select(schema.c.version)).scalar()) is None:
+            connection.execute(insert(schema).values(version=VERSION))
+        return VERSION if version is None else int(version)
+
+
+def _name(address: URL) -> str:
+    if address.get_backend_name() == "sqlite":
+        return f"The database {address.database}"
+    return f"The database {address.render_as_string(hide_password=True)}"
+
+
+def _sentence(address: URL, error: SQLAlchemyError) -> str:
+    text = str(getattr(error, "orig", None) or error)
+    for sign, reason in REASONS.items():
+        if sign in text:
+            return f"{_name(address)} {reason}."
+    return f"{_name(address)} failed: {text.splitlines()[0]}."

@@ -1,0 +1,235 @@
+"""The journal loses nothing, takes back what it should, and agrees with its own fold."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.engine import Engine
+
+from cleaner.errors import Refused
+from cleaner.review.database import open_database
+from cleaner.review.journal import Journal, Verdict, fold
+from cleaner.types import Decision
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def ann(engine: Engine) -> Journal:
+    return Journal(engine, by="ann")
+
+
+@pytest.fixture
+def bob(engine: Engine) -> Journal:
+    return Journal(engine, by="bob")
+
+
+def verdict_of(journal: Journal, item: str) -> tuple[str, str | None] | None:
+    decision = journal.standing().get(item)
+    return decision and (decision.action, decision.label)
+
+
+def test_a_decision_is_returned_as_it_was_kept(ann: Journal) -> None:
+    (decision,) = ann.decide([("a.jpg", "relabel", "cat")], round=2)
+    assert ann.events() == (decision,)
+    assert (decision.by, decision.round, decision.undoes) == ("ann", 2, None)
+    assert datetime.fromisoformat(decision.at).utcoffset() == timedelta(0)
+
+
+def test_the_last_decision_of_an_item_holds(ann: Journal) -> None:
+    ann.decide([("a", "keep", None), ("b", "keep", None)], round=1)
+    ann.decide([("a", "delete", None)], round=1)
+    ann.decide([("b", "clear", None)], round=1)
+    assert {item: event.action for item, event in ann.standing().items()} == {"a": "delete"}
+    assert [event.action for event in ann.events("a")] == ["keep", "delete"]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "sentence"),
+    [
+        ([], "No verdict was given"),
+        ([("a", "burn", None)], "'burn' is no verdict; choose one of keep, relabel, delete, unsure, clear"),
+        ([("a", "relabel", None)], "new label of a is missing"),
+        ([("a", "relabel", "")], "new label of a is missing"),
+        ([("a", "keep", "cat")], "keep of a came with the label 'cat'"),
+        ([("a", "keep", None), ("a", "delete", None)], "two verdicts at once"),
+        ([("b", "keep", None), ("a", "burn", None)], "'burn' is no verdict"),
+    ],
+)
+def test_verdicts_that_make_no_sense_are_refused_as_a_whole(
+    ann: Journal, verdicts: list[Verdict], sentence: str
+) -> None:
+    with pytest.raises(Refused, match=sentence):
+        ann.decide(verdicts, round=1)
+    assert ann.events() == ()
+
+
+def test_a_journal_without_a_person_is_refused(engine: Engine) -> None:
+    with pytest.raises(Refused, match="name of the person"):
+        Journal(engine, by=" ")
+
+
+def test_undo_restores_what_each_item_had_before(ann: Journal) -> None:
+    ann.decide([("a", "relabel", "cat")], round=1)
+    before = ann.standing()["a"]
+    batch = ann.decide([("a", "keep", None), ("b", "keep", None)], round=1)[0].batch
+    events = ann.undo(round=1)
+    assert [(event.item, event.action, event.label) for event in events] == [
+        ("a", "relabel", "cat"),
+        ("b", "clear", None),
+    ]
+    assert {event.undoes for event in events} == {batch}
+    assert verdict_of(ann, "a") == (before.action, before.label)
+    assert verdict_of(ann, "b") is None
+
+
+def test_undo_goes_back_key_by_key_across_a_restart(ann: Journal, url: str) -> None:
+    for label in ("cat", "dog", "cow"):
+        ann.decide([("a", "relabel", label)], round=1)
+    ann.undo(round=1)
+    assert verdict_of(ann, "a") == ("relabel", "dog")
+    restarted = Journal(open_database(url), by="ann")
+    restarted.undo(round=1)
+    assert verdict_of(restarted, "a") == ("relabel", "cat")
+    restarted.undo(round=1)
+    assert verdict_of(restarted, "a") is None
+    with pytest.raises(Refused, match="nothing to undo"):
+        restarted.undo(round=1)
+
+
+def test_undo_after_a_new_decision_takes_back_the_new_one(ann: Journal) -> None:
+    ann.decide([("a", "keep", None)], round=1)
+    ann.undo(round=1)
+    ann.decide([("a", "delete", None)], round=1)
+    ann.undo(round=1)
+    assert verdict_of(ann, "a") is None
+    with pytest.raises(Refused):
+        ann.undo(round=1)
+
+
+def test_nobody_undoes_what_somebody_else_decided(ann: Journal, bob: Journal) -> None:
+    ann.decide([("a", "keep", None), ("b", "keep", None)], round=1)
+    bob.decide([("a", "delete", None)], round=1)
+    assert [event.item for event in ann.undo(round=1)] == ["b"]
+    assert verdict_of(ann, "a") == ("delete", None)
+    with pytest.raises(Refused):
+        ann.undo(round=1)
+    assert [event.item for event in bob.undo(round=1)] == ["a"]
+    assert verdict_of(bob, "a") == ("keep", None)
+
+
+def test_a_batch_overruled_by_others_does_not_block_older_undos(ann: Journal, bob: Journal) -> None:
+    ann.decide([("old", "keep", None)], round=1)
+    ann.decide([("a", "keep", None)], round=1)
+    bob.decide([("a", "delete", None)], round=1)
+    assert [event.item for event in ann.undo(round=1)] == ["old"]
+
+
+def test_another_persons_decisions_are_seen_at_once(ann: Journal, bob: Journal) -> None:
+    assert ann.standing() == {}
+    bob.decide([("a", "unsure", None)], round=1)
+    assert verdict_of(ann, "a") == ("unsure", None)
+
+
+def test_changing_what_standing_returned_changes_no_decision(ann: Journal) -> None:
+    ann.decide([("a", "keep", None)], round=1)
+    ann.standing().clear()
+    assert verdict_of(ann, "a") == ("keep", None)
+
+
+def test_threads_that_decide_at_once_lose_nothing(ann: Journal) -> None:
+    def decide(number: int) -> int:
+        return ann.decide([(f"item {number}", "keep", None)], round=1)[0].batch
+
+    with ThreadPoolExecutor(4) as threads:
+        batches = list(threads.map(decide, range(40)))
+    assert len(set(batches)) == 40
+    assert len(ann.standing()) == 40
+
+
+WRITER = """
+import sys
+from cleaner.review.database import open_database
+from cleaner.review.journal import Journal
+journal = Journal(open_database(sys.argv[1]), by=sys.argv[2])
+for number in range(8):
+    journal.decide([(f"{sys.argv[2]} {number}", "keep", None), ("shared", "unsure", None)], round=1)
+"""
+
+
+def test_processes_that_decide_at_once_on_a_new_database_lose_nothing(url: str) -> None:
+    command = [sys.executable, "-c", WRITER, url]
+    processes = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("ann", "bob", "cat")]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    events = Journal(open_database(url), by="ann").events()
+    assert len({event.batch for event in events}) == 24
+    assert len(events) == 48
+    assert [event.batch for event in events] == sorted(event.batch for event in events)
+
+
+ITEMS = st.sampled_from("abcd")
+VERDICTS = st.one_of(
+    st.tuples(ITEMS, st.sampled_from(["keep", "delete", "unsure", "clear"]), st.none()),
+    st.tuples(ITEMS, st.just("relabel"), st.sampled_from(["cat", "dog"])),
+)
+BATCHES = st.lists(VERDICTS, min_size=1, max_size=3, unique_by=lambda verdict: verdict[0])
+STEPS = st.lists(st.tuples(st.sampled_from(["ann", "bob"]), st.one_of(st.just("undo"), BATCHES)), max_size=12)
+
+
+def with_journals(act: Callable[[dict[str, Journal]], None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_database(f"sqlite:///{folder}/x.db")
+        act({name: Journal(engine, by=name) for name in ("ann", "bob")})
+        engine.dispose()
+
+
+def try_undo(journal: Journal) -> tuple[Decision, ...]:
+    try:
+        return journal.undo(round=1)
+    except Refused:
+        return ()
+
+
+@settings(max_examples=12, deadline=None)
+@given(STEPS)
+def test_the_fold_over_all_events_is_what_stands_whoever_decides(steps: list[tuple[str, object]]) -> None:
+    def act(journals: dict[str, Journal]) -> None:
+        for name, step in steps:
+            journal = journals[name]
+            before, standing = journal.events(), journal.standing()
+            events = try_undo(journal) if step == "undo" else journal.decide(step, round=1)
+            assert journal.events() == before + events
+            assert journal.standing() == fold(before + events)
+            for event in events if step == "undo" else ():
+                assert event.item not in standing or standing[event.item].by == name
+        assert journals["ann"].standing() == journals["bob"].standing()
+
+    with_journals(act)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.one_of(st.just("undo"), BATCHES), max_size=12))
+def test_one_persons_undo_is_a_stack(steps: list[object]) -> None:
+    def act(journals: dict[str, Journal]) -> None:
+        ann, stack = journals["ann"], [{}]
+        for step in steps:
+            if step == "undo":
+                assert bool(try_undo(ann)) == (len(stack) > 1)
+                stack = stack[:-1] if len(stack) > 1 else stack
+            else:
+                ann.decide(step, round=1)
+                stack.append(said(ann))
+            assert said(ann) == stack[-1]
+
+    with_journals(act)
+
+
+def said(journal: Journal) -> dict[str, tuple[str, str | None]]:
+    return {item: (event.action, event.label) for item, event in journal.standing().items()}
