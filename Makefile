@@ -43,7 +43,7 @@ check: $(READY)
 bench: $(READY)
 	@$(BIN)/python tests/bench/loop.py $(ARGS)
 
-lock: $(READY)
+lock: | $(UV)
 	@$(UV) pip compile -q pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \
 	  --no-annotate --no-header -o requirements.lock
 

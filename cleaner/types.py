@@ -34,6 +34,13 @@ def strings(values: Sequence[str]) -> Strings:
     return column
 
 
+def percent(share: float) -> str:
+    """Say a probability: «97 %», and neither «0 %» nor «100 %» of what is only nearly so."""
+    if 0 < share < 0.01:
+        return "<1 %"
+    return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+
+
 # --- 1 catalog: what is there? -------------------------------------------------------------------
 
 
@@ -286,9 +293,9 @@ class Queue:
         believed, given = float(self.confidence[row]), float(self.given_probs[row])
         agrees = label == suggested
         reason = (
-            f"the model agrees with {label} ({believed:.0%})"
+            f"the model agrees with {label} ({percent(believed)})"
             if agrees
-            else f"the model sees {suggested} ({believed:.0%}) rather than {label} ({given:.0%})"
+            else f"the model sees {suggested} ({percent(believed)}) rather than {label} ({percent(given)})"
         )
         return Candidate(
             id=self.ids[row],

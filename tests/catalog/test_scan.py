@@ -36,7 +36,7 @@ def test_a_folder_of_class_folders_becomes_a_catalog(folder) -> None:
 
 
 def test_given_splits_are_respected(folder) -> None:
-    roots = [folder(("a", "b"), each=2, under=split) for split in ("train", "valid", "test")]
+    roots = [folder(classes=("a", "b"), each=2, under=split) for split in ("train", "valid", "test")]
     catalog, _ = scan(roots[0])
     assert catalog.vocab == ("a", "b")
     assert {(item.split, item.path.split("/")[0]) for item in map(catalog.item, range(len(catalog)))} == {

@@ -1,0 +1,223 @@
+"""The `cleaner` command: the verbs of a project, one each, with progress on the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
+
+from cleaner.app import demo as demos
+from cleaner.app import server
+from cleaner.app.project import Project
+from cleaner.app.words import count, receipt_line, round_line, time_left
+from cleaner.changes.plan import summary
+from cleaner.errors import CleanerError
+from cleaner.types import Progress, Receipt, Report, TrainConfig
+
+app = typer.Typer(
+    help="Find and fix wrong labels in image folders: train first, clean second.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Folder = Annotated[Path, typer.Argument(help="The dataset: a folder with one folder per class.")]
+Port = Annotated[int | None, typer.Option(help="Port on 127.0.0.1; by default 8866 or a free one.")]
+
+
+def main() -> None:
+    """Run the command; a problem is one sentence on stderr and exit status 1."""
+    try:
+        app()
+    except CleanerError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; what was finished before is kept.", err=True)
+        sys.exit(130)
+
+
+@app.command()
+def demo(
+    home: Annotated[Path, typer.Argument(help="Where to build it.")] = Path("demo"),
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Do everything but serve.")] = False,
+    port: Port = None,
+) -> None:
+    """Build a small dataset with planted label errors, train on it, rank it, and open the dashboard."""
+    started = time.monotonic()
+    built = demos.build_demo(home)
+    project = Project.open(built.folder)
+    if project.rounds:
+        typer.echo(
+            f"Reusing {home}, with {count(len(project.rounds), 'round')} done; delete it to start anew."
+        )
+    else:
+        typer.echo(f"Training on {len(project.catalog)} images in {built.folder} …")
+        with _bar() as report:
+            project.train(demos.CONFIG, report=report)
+    typer.echo(round_line(project.rounds[0]))
+    typer.echo(demos.standing_of_planted(project, built))
+    typer.echo(f"Ready after {time.monotonic() - started:.0f} s.")
+    if not check:
+        _serve(built.folder, port=port)
+
+
+@app.command("app")
+def serve_app(
+    folder: Annotated[Path | None, typer.Argument(help="The dataset to open.")] = None, *, port: Port = None
+) -> None:
+    """Open the dashboard in the browser, on this machine only."""
+    if folder is not None:
+        Project.open(folder)  # says at once what is wrong with it
+    _serve(folder, port=port)
+
+
+@app.command()
+def verify(folder: Folder) -> None:
+    """Check every file and list what was found, worst first."""
+    project = Project.open(folder)
+    with _bar() as report:
+        found = project.verify(report=report)
+    typer.echo(f"{count(len(project.catalog), 'image')} in {len(project.catalog.vocab)} classes.")
+    for finding in found:
+        typer.echo(f"{finding.kind}: {finding.detail}")
+
+
+@app.command()
+def train(
+    folder: Folder,
+    *,
+    arch: Annotated[str, typer.Option(help="Architecture, by its torchvision name.")] = "resnet34",
+    weights: Annotated[str, typer.Option(help="pretrained, scratch, or the path of a file.")] = "pretrained",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels that the network sees.")] = None,
+    flip: Annotated[bool, typer.Option(help="Mirror images at random while training.")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+) -> None:
+    """Train on the images as they are and score every one of them."""
+    config = TrainConfig(arch=arch, weights=weights, epochs=epochs, lr=lr, size=size, flip=flip, seed=seed)
+    project = _open(folder)
+    with _bar() as report:
+        done = project.train(config, report=report)
+    for note in done.notes:
+        typer.echo(note)
+    typer.echo(round_line(done))
+
+
+@app.command("rank")
+def show_ranking(folder: Folder, *, top: Annotated[int, typer.Option(help="How many to list.")] = 20) -> None:
+    """List the images to look at first, with the label each has and the one the model believes."""
+    queue = _open(folder).queue()
+    for row in range(min(top, len(queue))):
+        candidate = queue.candidate(row)
+        typer.echo(f"{row + 1}\t{candidate.id}\t{candidate.reasons[0]}\t{candidate.origin}")
+
+
+@app.command()
+def plan(folder: Folder) -> None:
+    """Show what apply would do; touches nothing."""
+    planned = _open(folder).plan()
+    typer.echo(summary(planned))
+    for row in planned.rows():
+        typer.echo(f"{row['change']}\t{row['from']}\t{row['to'] or 'trash'}")
+    for refusal in planned.refusals:
+        typer.echo(f"refused\t{refusal.item}\t{refusal.reason}")
+    for warning in planned.warnings:
+        typer.echo(warning, err=True)
+
+
+@app.command()
+def apply(
+    folder: Folder, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False
+) -> None:
+    """Move relabelled images to their class folder and removed ones to the project's trash."""
+    project = _open(folder)
+    planned = project.plan()
+    typer.echo(summary(planned))
+    for warning in planned.warnings:
+        typer.echo(warning, err=True)
+    if planned.operations and (yes or typer.confirm("Apply?")):
+        with _bar() as report:
+            _say(project.apply(planned, report=report))
+
+
+@app.command()
+def undo(folder: Folder) -> None:
+    """Put every file of the last apply back where it was."""
+    project = _open(folder)
+    with _bar() as report:
+        receipt = project.undo(report=report)
+    _say(receipt)
+
+
+@app.command()
+def compare(folder: Folder) -> None:
+    """Compare all rounds on the same held-out images."""
+    comparison = _open(folder).compare()
+    typer.echo(comparison.sentence())
+    for rates in comparison.rates:
+        typer.echo(f"round {rates.round}\tcleaned labels {rates.cleaned:.1%}\toriginal {rates.original:.1%}")
+
+
+@app.command()
+def export(folder: Folder, path: Annotated[Path, typer.Argument(help="The CSV file to write.")]) -> None:
+    """Write the dataset as the decisions leave it to a CSV file."""
+    typer.echo(f"Wrote {_open(folder).export(path)}.")
+
+
+def _open(folder: Path) -> Project:
+    project = Project.open(folder)
+    if project.notice:
+        typer.echo(project.notice, err=True)
+    return project
+
+
+def _say(receipt: Receipt) -> None:
+    typer.echo(receipt_line(receipt), err=bool(receipt.failed))
+    if receipt.failed:
+        raise typer.Exit(1)
+
+
+def _serve(folder: Path | None, *, port: int | None) -> None:
+    typer.echo("Starting the dashboard …")
+    with server.dashboard(folder, port=port) as address:
+        typer.echo(f"The dashboard is at {address} (Ctrl+C ends it).")
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3600)
+    typer.echo("The dashboard has ended; every decision is kept.")
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Report]:
+    """Show progress as one bar per phase on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    phases: dict[str, TaskID] = {}
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+
+        def report(progress: Progress) -> None:
+            if progress.phase not in phases:
+                phases[progress.phase] = bar.add_task(progress.phase, total=None, left="")
+            bar.update(
+                phases[progress.phase],
+                completed=progress.done,
+                total=progress.total or None,
+                description=progress.note or progress.phase,
+                left=time_left(progress),
+            )
+
+        yield report
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The whole loop on one page: choose, check, train, review, apply, compare; in a notebook or under Voila."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import ipywidgets as widgets
+
+from cleaner.app.panels.apply import Apply
+from cleaner.app.panels.check import Check
+from cleaner.app.panels.choose import Choose
+from cleaner.app.panels.compare import Compare
+from cleaner.app.panels.desk import Desk
+from cleaner.app.panels.parts import block, button, sentence
+from cleaner.app.panels.review import Review
+from cleaner.app.panels.train import Train
+from cleaner.app.project import Project
+from cleaner.app.server import FOLDER
+from cleaner.errors import CleanerError
+
+STYLE = Path(__file__).with_name("static") / "dashboard.css"
+
+
+class Panel(Protocol):
+    """One step: its name, its view, and how it takes up what has changed."""
+
+    title: str
+    view: widgets.Widget
+
+    def refresh(self) -> None:
+        """Show the project as it is now."""
+
+
+class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
+    """The app: show it as the last line of a cell. Without `folder` it opens what CLEANER_FOLDER names."""
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self._desk = Desk(go=self.go)
+        self._check = Check(self._desk)
+        panels: tuple[Panel, ...] = (
+            Choose(self._desk),
+            self._check,
+            Train(self._desk),
+            Review(self._desk),
+            Apply(self._desk),
+            Compare(self._desk),
+        )
+        self._panels = {panel.title: panel for panel in panels}
+        self._steps = {name: self._step(name, number=n) for n, name in enumerate(self._panels, start=1)}
+        self._where = block()
+        self._desk.listen(self._refresh)
+        style = widgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
+        style.layout.display = "none"
+        steps = widgets.HBox(list(self._steps.values()))
+        steps.add_class("cleaner-steps")
+        header = widgets.HBox([widgets.HTML("<h1>Cleaner</h1>"), steps, self._where])
+        header.add_class("cleaner-header")
+        super().__init__([style, header, *(panel.view for panel in panels)])
+        self.add_class("cleaner-app")
+        for panel in panels:
+            panel.view.add_class("cleaner-panel")
+        self._open_at_start(folder or os.environ.get(FOLDER))
+
+    def go(self, name: str) -> None:
+        """Show one step and bring it up to date."""
+        self._panels[name].refresh()
+        for title, panel in self._panels.items():
+            panel.view.layout.display = "" if title == name else "none"
+            (self._steps[title].add_class if title == name else self._steps[title].remove_class)(
+                "cleaner-here"
+            )
+        if name == "Check" and self._desk.is_open and not self._desk.project.checked:
+            self._check.start()
+
+    def _step(self, name: str, *, number: int) -> widgets.Button:
+        made = button(f"{number} {name}", tooltip=f"Go to step {number}")
+        made.on_click(lambda _: self.go(name))
+        return made
+
+    def _open_at_start(self, folder: str | Path | None) -> None:
+        if folder is None:
+            self.go("Choose")
+            return
+        try:
+            self._desk.open(Project.open(folder))
+        except CleanerError as error:
+            self._where.value = sentence(str(error), tone="warn")
+            self.go("Choose")
+            return
+        project = self._desk.project
+        self.go("Review" if project.rounds else "Check")
+
+    def _refresh(self) -> None:
+        if self._desk.is_open:
+            project = self._desk.project
+            self._where.value = sentence(str(project.root)) + sentence(project.notice or "", tone="warn")
+        for panel in self._panels.values():
+            panel.refresh()

@@ -1,0 +1,147 @@
+"""What the panels share: the open project, the one long task that may run, and word of what has changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import ipywidgets as widgets
+
+from cleaner.app.background import Task
+from cleaner.app.panels.parts import block, button, sentence
+from cleaner.app.project import Project
+from cleaner.app.words import time_left
+from cleaner.errors import CleanerError, InputError
+from cleaner.types import Progress, Report, Stop
+
+Result = TypeVar("Result")
+PACE = 0.1  # seconds between two pictures of the same progress
+
+
+class Desk:
+    """One person's open project; `changed` calls every listener after anything about it has changed."""
+
+    def __init__(self, *, go: Callable[[str], None]) -> None:
+        self.go = go
+        self._project: Project | None = None
+        self._task: Task[Any] | None = None
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def project(self) -> Project:
+        """The open project. Raises InputError while there is none."""
+        if self._project is None:
+            raise InputError("No folder is open yet; choose one first.")
+        return self._project
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether a project is open."""
+        return self._project is not None
+
+    @property
+    def busy(self) -> bool:
+        """Say whether a long task is running."""
+        return self._task is not None and self._task.running
+
+    def open(self, project: Project) -> None:
+        """Take up another project. Raises InputError while a task runs on the one before."""
+        if self.busy:
+            raise InputError("Something is still running; stop it before opening another folder.")
+        self._project = project
+        self.changed()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call a function after each change."""
+        self._listeners.append(listener)
+
+    def changed(self) -> None:
+        """Tell every listener."""
+        for listener in self._listeners:
+            listener()
+
+    def start(
+        self,
+        work: Callable[[Report, Stop], Result],
+        *,
+        on_progress: Report,
+        on_end: Callable[[Task[Result]], None],
+    ) -> Task[Result]:
+        """Run long work in the background. Raises InputError while another task runs."""
+        if self.busy:
+            raise InputError("Something is still running; wait for it or stop it first.")
+        task = Task(work, on_progress=on_progress, on_end=on_end)
+        self._task = task
+        return task
+
+
+class Runner:
+    """Buttons that start long work, one that stops it, and its progress: the same in every panel."""
+
+    def __init__(self, desk: Desk, *starts: widgets.Button) -> None:
+        self.starts = starts
+        self.stop_button = button("Stop", tooltip="Stop; what was there before stays as it was")
+        self.bar = widgets.IntProgress(min=0, max=100, layout=widgets.Layout(width="100%"))
+        self.line = block()
+        self.view = widgets.VBox([widgets.HBox([*starts, self.stop_button]), self.bar, self.line])
+        self._desk, self._shown = desk, 0.0
+        self._task: Task[Any] | None = None
+        self.stop_button.on_click(self._on_stop)
+        self._show_running(running=False)
+
+    def run(
+        self,
+        work: Callable[[Report, Stop], Result],
+        *,
+        on_done: Callable[[Result], str],
+        on_progress: Report | None = None,
+    ) -> None:
+        """Start the work; `on_done` takes its result and returns the sentence to show."""
+
+        def report(progress: Progress) -> None:
+            self._show(progress)
+            if on_progress is not None:
+                on_progress(progress)
+
+        def ended(task: Task[Result]) -> None:
+            self._show_running(running=False)
+            self._desk.changed()
+            try:
+                if task.failure is not None:
+                    raise task.failure
+                self.say(on_done(cast(Result, task.result)), tone="good")
+            except CleanerError as error:
+                self.say(str(error), tone="warn")
+
+        self._show_running(running=True)
+        try:
+            self._task = self._desk.start(work, on_progress=report, on_end=ended)
+        except CleanerError as error:
+            self._show_running(running=False)
+            self.say(str(error), tone="warn")
+
+    def say(self, text: str, *, tone: str = "plain") -> None:
+        """Show one sentence beneath the bar."""
+        self.line.value = sentence(text, tone=tone)
+
+    def _show(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._shown < PACE and progress.done < progress.total:
+            return
+        self._shown = now
+        self.bar.max, self.bar.value = max(progress.total, 1), progress.done
+        left = time_left(progress)
+        self.say(f"{progress.note or progress.phase}{f' · {left}' if left else ''}")
+
+    def _show_running(self, *, running: bool) -> None:
+        for start in self.starts:
+            start.disabled = running
+        self.stop_button.layout.display = "" if running else "none"
+        self.bar.layout.display = "" if running else "none"
+        self.bar.value = 0
+
+    def _on_stop(self, _: widgets.Button) -> None:
+        if self._task is not None and self._task.running:
+            self._task.stop()
+            self.say("Stopping …")

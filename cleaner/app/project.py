@@ -1,0 +1,296 @@
+"""A dataset under cleaning: every verb of the loop, callable without a widget.
+
+Importing it, opening a project and reviewing never import torch; only training and predicting do.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleaner.app.compare import Comparison, cleaned_labels, compare
+from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, save_round
+from cleaner.catalog.digest import digest_of
+from cleaner.catalog.pixels import pixels, square
+from cleaner.catalog.scan import scan
+from cleaner.catalog.store import load_catalog, save_catalog
+from cleaner.catalog.thumbnails import thumbnail
+from cleaner.changes.apply import apply_plan
+from cleaner.changes.export import write_csv
+from cleaner.changes.ledger import Ledger
+from cleaner.changes.plan import make_plan
+from cleaner.changes.recover import recover
+from cleaner.changes.undo import undo_last
+from cleaner.errors import InputError, UnreadableImage
+from cleaner.ranking.queue import rank, without
+from cleaner.review.database import open_database
+from cleaner.review.grid import ReviewGrid
+from cleaner.review.journal import Journal
+from cleaner.types import (
+    Action,
+    Catalog,
+    Decision,
+    Finding,
+    Plan,
+    Predictions,
+    Progress,
+    Queue,
+    Receipt,
+    Report,
+    Round,
+    Standing,
+    Stop,
+    TrainConfig,
+    never,
+    quiet,
+)
+
+
+class Project:
+    """A folder of labelled images with everything the program keeps about it, in `<folder>/.cleaner/`.
+
+    >>> project = Project.open("photos")        # doctest: +SKIP
+    >>> project.train()                         # doctest: +SKIP
+    >>> project.review()                        # doctest: +SKIP
+    >>> project.apply(project.plan())           # doctest: +SKIP
+    """
+
+    def __init__(self, root: Path, *, home: Path, journal: Journal, ledger: Ledger) -> None:
+        self.root, self.home, self.journal, self.ledger = root, home, journal, ledger
+        self.notice = recover(root=root, home=home, ledger=ledger, digest_of=digest_of)
+        kept = load_catalog(home / "catalog.npz", root=root)
+        self._catalog: Catalog | None = kept[0] if kept else None
+        self._findings: tuple[Finding, ...] = kept[1] if kept else ()
+        self._rows: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, folder: str | Path, *, database: str | None = None, by: str | None = None) -> Project:
+        """Open the project of a dataset, made on first use; settles what a crash has left half-way.
+
+        `database` is any SQLAlchemy URL of a database for this project alone, by default the variable
+        CLEANER_DATABASE or an SQLite file in the project; `by` is the name that decisions carry. `notice`
+        then says what was found of an interrupted change, if anything. Raises InputError for a folder that
+        isn't there or can't be written to.
+        """
+        root = Path(folder).expanduser().resolve()
+        home = root / ".cleaner"
+        if not root.is_dir():
+            raise InputError(f"{root} is not a folder; choose the folder that holds one folder per class.")
+        try:
+            home.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{root} can't be written to ({error.strerror}); copy the dataset to a folder of your own."
+            ) from error
+        url = database or os.environ.get("CLEANER_DATABASE") or f"sqlite:///{home / 'cleaner.db'}"
+        engine = open_database(url)
+        return cls(root, home=home, journal=Journal(engine, by=by or _user()), ledger=Ledger(engine))
+
+    # --- 1 what is there? ---
+
+    @property
+    def catalog(self) -> Catalog:
+        """The images as they were last found; the first use lists and checks the folder."""
+        if self._catalog is None:
+            self.verify()
+        assert self._catalog is not None
+        return self._catalog
+
+    @property
+    def checked(self) -> bool:
+        """Say whether the folder has been checked before, now or in an earlier session."""
+        return self._catalog is not None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the last check found, worst first."""
+        return self._findings
+
+    def verify(self, *, report: Report = quiet, stopped: Stop = never) -> tuple[Finding, ...]:
+        """List the folder again and check every new or changed file; return what was found, worst first."""
+        catalog, findings = scan(
+            self.root, known=self._catalog, moved=self.ledger.locations(), report=report, stopped=stopped
+        )
+        save_catalog(catalog, findings, self.home / "catalog.npz")
+        self._catalog, self._findings, self._rows = catalog, findings, {}
+        return findings
+
+    def picture(self, identity: str) -> bytes:
+        """Return the thumbnail of an image as JPEG, also of one in the trash. Raises UnreadableImage."""
+        self._rows = self._rows or self.catalog.positions()
+        row = self._rows.get(identity)
+        cache = self.home / "thumbnails"
+        if row is not None:
+            item = self.catalog.item(row)
+            return thumbnail(self.root / item.path, digest=item.digest, cache=cache)
+        if place := self.ledger.locations().get(identity):
+            return thumbnail(self.root / place, digest=digest_of(self.root / place), cache=cache)
+        raise UnreadableImage(f"{identity} is no longer in the dataset.")
+
+    # --- 2 what does a model make of it? ---
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """The finished rounds, oldest first."""
+        return load_rounds(self.home / "rounds")
+
+    def predictions(self, number: int | None = None) -> Predictions:
+        """Return what the network of a round says of every image, by default of the last round."""
+        return load_predictions(self.home / "rounds", result=self._round(number))
+
+    def train(
+        self, config: TrainConfig | None = None, *, report: Report = quiet, stopped: Stop = never
+    ) -> Round:
+        """Train on the images as they are now, score them all, and keep that as the next round.
+
+        Until the end nothing of it is on disk: a stopped or failed training leaves the rounds before intact.
+        """
+        started = time.monotonic()
+        self.verify(report=report, stopped=stopped)
+        report(Progress("loading", 0, 0, note="loading the training library (about 20 s the first time)"))
+        from cleaner.model.store import save_network
+        from cleaner.model.train import train
+
+        squares = partial(self._pixels, report=report, stopped=stopped)
+        trained = train(self.catalog, squares, config=config or TrainConfig(), report=report, stopped=stopped)
+        result = Round(
+            number=0,  # given when it is saved
+            config=trained.config,
+            vocab=self.catalog.vocab,
+            epochs=trained.epochs,
+            catalog_digest=self.catalog.digest(),
+            held_out=int(self.catalog.held_out().sum()),
+            device=trained.device,
+            notes=trained.notes,
+            seconds=time.monotonic() - started,
+            finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+        keep = partial(save_network, network=trained.network)
+        return save_round(result, trained.predictions, folder=self.home / "rounds", save_network=keep)
+
+    def predict(self, images: Sequence[str | Path]) -> list[list[tuple[str, float]]]:
+        """Ask the last round's network about image files; return classes and probabilities, best first."""
+        from cleaner.model.predict import predict
+        from cleaner.model.store import load_network
+
+        network = load_network(self.home / "rounds" / f"{self._round(None).number:03d}" / NETWORK)
+        squares = np.stack([square(Path(image), side=network.size) for image in images])
+        return [
+            sorted(zip(network.vocab, map(float, row), strict=True), key=lambda pair: -pair[1])
+            for row in predict(network, squares)
+        ]
+
+    # --- 3 what should a person see first? ---
+
+    def queue(self) -> Queue:
+        """Return the images in the order in which to look at them, by the last round.
+
+        What was decided in earlier rounds does not come back; what was decided in this one stays in its
+        place, so that a page reads the same after a reload.
+        """
+        number = self._round(None).number
+        ranked = rank(self.predictions(number))
+        done = {key for key, decision in self.decisions().items() if decision.round < number}
+        gone = set(ranked.ids) - set(self.catalog.ids)
+        return without(ranked, done | gone)
+
+    # --- 4 the person decides ---
+
+    def review(self, *, page_size: int = 24) -> ReviewGrid:
+        """Return the grid over the queue: show it as the last line of a notebook cell."""
+        return ReviewGrid(
+            self.queue(),
+            journal=self.journal,
+            picture=self.picture,
+            round=self._round(None).number,
+            page_size=page_size,
+        )
+
+    def decide(
+        self, items: Sequence[str], action: Action, *, label: str | None = None
+    ) -> tuple[Decision, ...]:
+        """Record one verdict on some images, durably, as the grid would. Raises Refused."""
+        number = self.rounds[-1].number if self.rounds else 0
+        return self.journal.decide([(item, action, label) for item in items], round=number)
+
+    def decisions(self) -> Standing:
+        """Return the decision that stands for each image decided so far."""
+        return self.journal.standing()
+
+    # --- 5 make it so, and undo it ---
+
+    def plan(self) -> Plan:
+        """Say what apply would do with the decisions as they stand; touches nothing."""
+        return make_plan(self.catalog, self.decisions())
+
+    def apply(self, plan: Plan | None = None, *, report: Report = quiet, stopped: Stop = never) -> Receipt:
+        """Move relabelled images to their class folder and removed ones to the project's trash."""
+        try:
+            return apply_plan(
+                self.plan() if plan is None else plan,
+                root=self.root,
+                home=self.home,
+                ledger=self.ledger,
+                digest_of=digest_of,
+                by=self.journal.by,
+                report=report,
+                stopped=stopped,
+            )
+        finally:
+            self.verify()  # files may have moved even where it ended early
+
+    @property
+    def can_undo(self) -> bool:
+        """Say whether an apply is there to be undone."""
+        return self.ledger.last_batch() is not None
+
+    def undo(self, *, report: Report = quiet, stopped: Stop = never) -> Receipt:
+        """Put every file of the last apply back where it was. The decisions themselves stay."""
+        try:
+            return undo_last(
+                root=self.root,
+                home=self.home,
+                ledger=self.ledger,
+                digest_of=digest_of,
+                by=self.journal.by,
+                report=report,
+                stopped=stopped,
+            )
+        finally:
+            self.verify()
+
+    def compare(self) -> Comparison:
+        """Compare all rounds on the same held-out images, on cleaned and on original labels."""
+        rounds = {r.number: self.predictions(r.number) for r in self.rounds}
+        return compare(rounds, cleaned_labels(self.catalog, self.decisions()))
+
+    def export(self, path: str | Path) -> Path:
+        """Write the dataset as the decisions leave it to a CSV file, applied or not; return its path."""
+        return write_csv(self.catalog, self.decisions(), Path(path))
+
+    # --- beneath ---
+
+    def _round(self, number: int | None) -> Round:
+        found = [r for r in self.rounds if number is None or r.number == number]
+        if not found:
+            which = "yet" if number is None else f"with number {number}"
+            raise InputError(f"There is no round {which}; train first.")
+        return found[-1]
+
+    def _pixels(self, side: int, *, report: Report, stopped: Stop) -> NDArray[np.uint8]:
+        return pixels(self.catalog, side=side, cache=self.home / "pixels", report=report, stopped=stopped)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in this container
+        return "someone"

@@ -1,0 +1,78 @@
+"""Keeps each round on disk: `rounds/NNN/` with arrays as .npy, weights as safetensors, the rest as JSON.
+
+A round is there whole or not at all: it is written aside and renamed. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from cleaner.types import Epoch, Predictions, Round, TrainConfig, strings
+
+_ARRAYS = ("labels", "probs", "losses")
+NETWORK = "model.safetensors"
+
+
+def save_round(
+    result: Round, predictions: Predictions, *, folder: Path, save_network: Callable[[Path], None]
+) -> Round:
+    """Write a round under `folder`, whole or not at all; return it with the number that it got.
+
+    That is the next free one: somebody else may have finished a round meanwhile. `result.number` is ignored.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        numbered = replace(result, number=_next_number(folder))
+        draft = folder / ".draft"
+        shutil.rmtree(draft, ignore_errors=True)  # of a program that was killed: the lock is ours
+        draft.mkdir()
+        for name in _ARRAYS:
+            np.save(draft / f"{name}.npy", getattr(predictions, name), allow_pickle=False)
+        texts = {"ids": list(predictions.ids), "origins": list(predictions.origins)}
+        (draft / "items.json").write_text(json.dumps(texts), encoding="utf-8")
+        save_network(draft / NETWORK)
+        (draft / "round.json").write_text(json.dumps(asdict(numbered), indent=1), encoding="utf-8")
+        draft.rename(folder / f"{numbered.number:03d}")
+    return numbered
+
+
+def _next_number(folder: Path) -> int:
+    return max((int(path.name) for path in folder.iterdir() if path.name.isdigit()), default=0) + 1
+
+
+def load_rounds(folder: Path) -> tuple[Round, ...]:
+    """Read what there is of rounds, in order; leave out what can't be read."""
+    rounds = []
+    for path in sorted(folder.glob("[0-9]*/round.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            rounds.append(_read(json.loads(path.read_text(encoding="utf-8"))))
+    return tuple(rounds)
+
+
+def _read(raw: dict[str, object]) -> Round:
+    config, epochs, vocab, notes = (raw.pop(key) for key in ("config", "epochs", "vocab", "notes"))
+    return Round(
+        config=TrainConfig(**config),  # type: ignore[arg-type]
+        epochs=tuple(Epoch(**epoch) for epoch in epochs),  # type: ignore[attr-defined]
+        vocab=tuple(vocab),  # type: ignore[arg-type]
+        notes=tuple(notes),  # type: ignore[arg-type]
+        **raw,  # type: ignore[arg-type]
+    )
+
+
+def load_predictions(folder: Path, *, result: Round) -> Predictions:
+    """Read the predictions of a round."""
+    home = folder / f"{result.number:03d}"
+    texts = json.loads((home / "items.json").read_text(encoding="utf-8"))
+    arrays = {name: np.load(home / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+    return Predictions(
+        vocab=result.vocab, ids=strings(texts["ids"]), origins=strings(texts["origins"]), **arrays
+    )

@@ -1,0 +1,50 @@
+"""Numbers said as a person would say them, for the terminal and the dashboard alike. Pure."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from cleaner.types import Progress, Receipt, Round
+
+
+def duration(seconds: float) -> str:
+    """Say a length of time: «8 s», «2 min 05 s», «1 h 10 min»."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def time_left(progress: Progress) -> str:
+    """Say how much longer it takes, or nothing before that can be known."""
+    left = progress.seconds_left
+    return "" if left is None or progress.done >= progress.total else f"{duration(left)} left"
+
+
+def count(number: int, noun: str) -> str:
+    """Say a number of things: «1 image», «1,797 images»."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def round_line(result: Round) -> str:
+    """Say in one sentence how a round went."""
+    return (
+        f"Round {result.number}: error rate {result.error_rate:.1%} on "
+        f"{count(result.held_out, 'held-out image')}, trained at {result.config.size} pixels in "
+        f"{duration(result.seconds)}. {result.device}."
+    )
+
+
+def receipt_line(receipt: Receipt) -> str:
+    """Say what an apply or an undo did, which files had to be renamed, and what failed and why."""
+    back = "put back where they were" if receipt.verb == "undo" else "moved; nothing was deleted"
+    early = " Stopped before the end." if receipt.stopped else ""
+    renamed = "".join(
+        f" {done.source} is now {done.target}, because its name was taken."
+        for done in receipt.done
+        if PurePosixPath(done.source).name != PurePosixPath(done.target).name
+    )
+    failed = "".join(f" {failure.reason}" for failure in receipt.failed)
+    return f"{count(len(receipt.done), 'file')} {back}.{early}{renamed}{failed}"

@@ -1,0 +1,202 @@
+"""The whole loop, clicked and typed through in a real Chromium against a real Voila."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from cleaner import Project
+from cleaner.app.demo import CONFIG, Demo, build_demo
+from cleaner.app.server import dashboard
+from tests.support.browser import chromium
+
+pytestmark = pytest.mark.browser
+LONG = 180_000  # milliseconds; a training on a slow machine
+SHOTS = os.environ.get("CLEANER_SCREENSHOTS")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    return build_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with chromium() as browser:
+        yield browser.new_page(viewport={"width": 1300, "height": 900})
+
+
+def _press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def _shot(page: Page, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"{name}.png")
+
+
+def _tab_into_the_grid(page: Page) -> None:
+    for _ in range(60):
+        if page.evaluate("document.activeElement.matches('.cleaner-grid .tiles')"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError("the grid can't be reached with Tab")
+
+
+def _current(page: Page) -> dict[str, str | None]:
+    return page.evaluate("""() => {
+        const tile = document.querySelector('.cleaner-grid .tile.current');
+        return {id: tile.querySelector('.photo').title,
+                given: tile.querySelector('.given').textContent,
+                suggested: tile.querySelector('.suggested')?.textContent ?? null};
+    }""")
+
+
+def _review_page(page: Page, truth: dict[str, str]) -> dict[str, tuple[str, str | None]]:
+    """Decide every picture of the page with one key each, from the truth; return what was said."""
+    said: dict[str, tuple[str, str | None]] = {}
+    for _ in range(24):
+        tile = _current(page)
+        right = truth[tile["id"]]
+        if right == tile["given"]:
+            page.keyboard.press("Space")
+            said[tile["id"]] = ("keep", None)
+        else:
+            page.keyboard.press("Enter" if right == tile["suggested"] else right)
+            said[tile["id"]] = ("relabel", right)
+    expect(page.locator(".cleaner-grid .status .saved")).to_be_visible()
+    return said
+
+
+def test_a_person_goes_once_round_the_loop(built: Demo, page: Page) -> None:
+    with dashboard(built.folder) as address:
+        page.goto(address)
+        expect(page.get_by_text("Checked: 1,797 images, 0 findings.")).to_be_visible(timeout=LONG)
+        _shot(page, "check")
+        _press(page, "Next: train")
+        page.get_by_text("Options").click()
+        page.get_by_label("weights").fill("scratch")
+        page.get_by_label("mirrored images mean the same").uncheck()
+        _press(page, "Train round 1")
+        expect(page.get_by_text("epoch 2 of", exact=False)).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+        _shot(page, "training")
+        expect(page.get_by_text("Round 1 is done")).to_be_visible(timeout=LONG)
+        _shot(page, "trained")
+        _press(page, "Next: review")
+        expect(page.locator(".cleaner-grid .tile img")).to_have_count(24, timeout=LONG)
+        _shot(page, "review-first")
+
+        _tab_into_the_grid(page)
+        said = _review_page(page, built.truth)
+        _shot(page, "review")
+        page.keyboard.press("PageDown")
+        expect(page.get_by_text("Page 2 of", exact=False)).to_be_visible()
+        expect(page.locator(".cleaner-grid .tile img")).to_have_count(24)
+        page.wait_for_function(
+            f"!{sorted(said)}.includes(document.querySelector('.tile.current .photo').title)"
+        )
+        said |= _review_page(page, built.truth)
+
+        project = Project.open(built.folder)
+        standing = project.decisions()
+        assert {i: (d.action, d.label) for i, d in standing.items()} == said
+        found = {i for i, (action, _) in said.items() if action == "relabel"}
+        assert len(found) >= 36  # of 48 looked at
+        assert found <= built.planted
+        assert all((built.folder / i).exists() for i in said)  # nothing has moved yet
+
+        _press(page, "5 Apply")
+        expect(page.get_by_text(f"{len(found)} images change class", exact=False)).to_be_visible()
+        _shot(page, "apply")
+        _press(page, f"Apply {len(found)} changes")
+        expect(page.get_by_text(f"{len(found)} files moved", exact=False)).to_be_visible(timeout=LONG)
+        for identity in found:
+            name = Path(identity).name
+            assert not (built.folder / identity).exists()
+            assert (built.folder / built.truth[identity] / name).exists()
+        assert len(list(built.folder.glob("*/*.png"))) == 1797
+
+        _press(page, "Next: train again")
+        _press(page, "Train round 2")
+        expect(page.get_by_text("Round 2 is done")).to_be_visible(timeout=LONG)
+        _press(page, "6 Compare")
+        expect(page.get_by_text("round 2 makes fewer mistakes than round 1", exact=False)).to_be_visible()
+        expect(page.get_by_role("cell", name="round 2")).to_be_visible()
+        _shot(page, "compare")
+        rates = project.compare().rates
+        assert rates[1].cleaned < rates[0].original
+
+
+def _kernel() -> psutil.Process:
+    (kernel,) = (
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "ipykernel_launcher" in " ".join(process.cmdline())
+    )
+    return kernel
+
+
+def test_a_kernel_killed_in_the_middle_of_a_page_loses_no_verdict(tmp_path: Path, page: Page) -> None:
+    built = build_demo(tmp_path)
+    project = Project.open(built.folder)
+    project.train(CONFIG)
+    with dashboard(built.folder) as address:
+        page.goto(address)
+        expect(page.locator(".cleaner-grid .tile img")).to_have_count(24, timeout=LONG)
+        _tab_into_the_grid(page)
+        decided = []
+        for _ in range(7):
+            decided.append(_current(page)["id"])
+            page.keyboard.press("Space")
+        expect(page.locator(".cleaner-grid .status .saved")).to_be_visible()
+        _kernel().send_signal(signal.SIGKILL)
+        lost = _current(page)["id"]
+        page.keyboard.press("x")
+        expect(page.get_by_text("The kernel doesn’t answer", exact=False)).to_be_visible(timeout=LONG)
+        _shot(page, "kernel-killed")
+
+        page.reload()
+        expect(page.locator(".cleaner-grid .tile img")).to_have_count(24, timeout=LONG)
+        expect(page.locator(".cleaner-grid .tile[data-verdict=keep]")).to_have_count(7)
+        assert (
+            _current(page)["id"] == lost
+        )  # where the person was, with the verdict that was never saved open
+    assert set(project.decisions()) == set(decided)
+
+
+def test_a_kernel_killed_in_the_middle_of_an_apply_loses_no_file(tmp_path: Path, page: Page) -> None:
+    built = build_demo(tmp_path)
+    project = Project.open(built.folder)
+    project.verify()
+    movers = [i for i in project.catalog.ids if i.startswith(("1/", "2/", "3/", "4/", "5/"))]
+    project.decide(movers, "relabel", label="7")
+    before = {path.name: path.read_bytes() for path in built.folder.glob("*/*.png")}
+    with dashboard(built.folder) as address:
+        page.goto(address)
+        _press(page, "5 Apply")
+        _press(page, f"Apply {len(movers)} changes")
+        while sum((built.folder / i).exists() for i in movers) > len(movers) * 0.9:
+            time.sleep(0.005)
+        _kernel().send_signal(signal.SIGKILL)
+        time.sleep(0.2)
+        left = sum((built.folder / i).exists() for i in movers)
+        assert 0 < left < len(movers)  # it was in the middle
+        page.reload()
+        notice = page.get_by_text("The last apply was interrupted", exact=False).first
+        expect(notice).to_be_visible(timeout=LONG)
+        expect(notice).to_contain_text(f"{len(movers) - left} of {len(movers)} changes were made")
+        _press(page, "5 Apply")
+        _shot(page, "apply-interrupted")
+        _press(page, f"Apply {left} changes")
+        expect(page.get_by_text(f"{left} files moved", exact=False)).to_be_visible(timeout=LONG)
+    after = {path.name: path.read_bytes() for path in built.folder.glob("*/*.png")}
+    assert after == before
+    assert not any((built.folder / i).exists() for i in movers)

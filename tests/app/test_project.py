@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cleaner import Project, TrainConfig
+from cleaner.errors import CleanerError, InputError, Stopped
+from cleaner.ranking.queue import rank
+from cleaner.types import Progress
+
+QUICK = TrainConfig(weights="scratch", epochs=3, size=32)
+
+
+def _bytes(root: Path) -> dict[str, bytes]:
+    files = (path for path in root.rglob("*") if path.is_file() and ".cleaner" not in path.parts)
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A dataset with one planted error and one round done, to be copied by each test."""
+    from tests.support.images import colour_fields
+
+    root = colour_fields(tmp_path_factory.mktemp("data") / "photos", each=30)
+    (root / "black" / "000.png").rename(root / "teddy" / "planted.png")
+    Project.open(root).train(QUICK)
+    return root
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Project:
+    return Project.open(shutil.copytree(trained, tmp_path / "photos"), by="tester")
+
+
+def test_the_planted_error_comes_first_with_the_right_suggestion(project: Project) -> None:
+    first = project.queue().candidate(0)
+    assert (first.id, first.label, first.suggested) == ("teddy/planted.png", "teddy", "black")
+
+
+def test_once_round_the_loop(project: Project) -> None:
+    before = _bytes(project.root)
+    project.decide(["teddy/planted.png"], "relabel", label="black")
+    project.decide(["grizzly/001.png"], "delete")
+    assert _bytes(project.root) == before  # nothing changes before apply
+    plan = project.plan()
+    assert {(op.kind, op.source) for op in plan.operations} == {
+        ("move", "teddy/planted.png"),
+        ("trash", "grizzly/001.png"),
+    }
+    project.apply(plan)
+    assert (project.root / "black" / "planted.png").read_bytes() == before["teddy/planted.png"]
+    assert not (project.root / "grizzly" / "001.png").exists()
+    assert len(project.catalog) == 89
+    assert len(project.plan()) == 0
+    second = project.train(QUICK)
+    assert second.number == 2
+    comparison = project.compare()
+    assert [rates.round for rates in comparison.rates] == [1, 2]
+    assert comparison.images > 0
+    assert "teddy/planted.png" not in set(project.queue().ids)  # decided in the round before
+    project.undo()
+    assert _bytes(project.root) == before
+
+
+def test_a_round_survives_reopening(project: Project) -> None:
+    again = Project.open(project.root)
+    assert again.rounds == project.rounds
+    assert rank(again.predictions()).scores.tobytes() == rank(project.predictions()).scores.tobytes()
+
+
+def test_every_image_is_predicted_once_with_its_origin(project: Project) -> None:
+    said = project.predictions()
+    assert list(said.ids) == list(project.catalog.ids)
+    held_out = project.catalog.held_out()
+    assert all((said.origins == "held-out") == held_out)
+    assert project.rounds[0].held_out == held_out.sum()
+
+
+def test_what_was_decided_in_this_round_stays_in_its_place(project: Project) -> None:
+    before = list(project.queue().ids)
+    project.decide(before[:3], "keep")
+    assert list(project.queue().ids) == before
+
+
+def test_the_networks_answers_can_be_had_for_any_image(project: Project) -> None:
+    (answer,) = project.predict([project.root / "grizzly" / "002.png"])
+    assert answer[0][0] == "grizzly"
+    assert sum(probability for _, probability in answer) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_stopped_training_leaves_the_rounds_as_they_were(project: Project) -> None:
+    seen: list[Progress] = []
+    with pytest.raises(Stopped):
+        project.train(QUICK, report=seen.append, stopped=lambda: any(p.phase == "training" for p in seen))
+    assert [r.number for r in project.rounds] == [1]
+    assert not (project.home / "rounds" / ".draft").exists()
+
+
+def test_a_training_killed_while_it_writes_leaves_the_rounds_as_they_were(project: Project) -> None:
+    half = project.home / "rounds" / ".draft"
+    half.mkdir()
+    (half / "round.json").write_text('{"number": 2')
+    assert [r.number for r in Project.open(project.root).rounds] == [1]
+    assert project.train(QUICK).number == 2
+    assert not half.exists()
+
+
+def test_training_in_a_thread_does_not_hold_up_the_person(project: Project) -> None:
+    thread = threading.Thread(target=lambda: project.train(QUICK))
+    thread.start()
+    while thread.is_alive():
+        project.decide(["black/001.png"], "keep")
+        assert project.picture("black/001.png")
+    assert len(project.rounds) == 2
+
+
+def test_the_picture_of_a_removed_image_can_still_be_seen(project: Project) -> None:
+    shutil.rmtree(project.home / "thumbnails", ignore_errors=True)
+    project.decide(["grizzly/001.png"], "delete")
+    project.apply()
+    assert project.picture("grizzly/001.png").startswith(b"\xff\xd8")
+
+
+def test_an_export_is_the_dataset_as_decided(project: Project, tmp_path: Path) -> None:
+    project.decide(["teddy/planted.png"], "relabel", label="black")
+    project.decide(["grizzly/001.png"], "delete")
+    lines = project.export(tmp_path / "cleaned.csv").read_text().splitlines()
+    assert len(lines) == 1 + 89
+    assert any(line.startswith("teddy/planted.png,black,teddy") for line in lines)
+
+
+def test_new_images_join_the_next_round(project: Project) -> None:
+    Image.new("RGB", (40, 40), "red").save(project.root / "black" / "new.png")
+    project.train(QUICK)
+    assert "black/new.png" in set(project.queue().ids)
+
+
+def test_without_a_round_there_is_nothing_to_rank(folder) -> None:
+    with pytest.raises(InputError, match="train first"):
+        Project.open(folder()).queue()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere is not a folder"):
+        Project.open(tmp_path / "nowhere")
+
+
+def test_a_file_that_is_no_database_is_refused_not_changed(project: Project) -> None:
+    (project.home / "cleaner.db").write_bytes(b"this is no database, and was somebody's file" * 100)
+    with pytest.raises(CleanerError):
+        Project.open(project.root)
+    assert (project.home / "cleaner.db").read_bytes().startswith(b"this is no database")

@@ -1,0 +1,61 @@
+"""The README's snippets and the notebooks run as they stand."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.support.images import colour_fields
+
+TOP = Path(__file__).parents[1]
+SNIPPETS = re.findall(r"```python\n(.*?)```", (TOP / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def beside_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return colour_fields(tmp_path / "photos", each=20)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda text: text.split("\n")[-2])
+def test_a_snippet_of_the_readme_runs(beside_photos: Path, snippet: str) -> None:
+    exec(compile(snippet, "README.md", "exec"), {})
+
+
+def test_the_readme_has_snippets() -> None:
+    assert len(SNIPPETS) >= 2
+
+
+def test_the_files_that_the_readme_shows_exist() -> None:
+    shown = re.findall(r"\]\((?!http)([^)#]+)\)", (TOP / "README.md").read_text(encoding="utf-8"))
+    assert shown
+    assert [name for name in shown if not (TOP / name).exists()] == []
+
+
+@pytest.mark.parametrize("path", sorted(TOP.glob("notebooks/*.ipynb")), ids=lambda path: path.name)
+def test_a_notebook_runs_and_is_kept_without_output(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    shutil.copy(path, tmp_path)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+def test_the_apps_notebook_is_one_cell_that_opens_the_folder_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = colour_fields(tmp_path / "photos")
+    monkeypatch.setenv("CLEANER_FOLDER", str(root))
+    notebook = nbformat.read(TOP / "notebooks" / "app.ipynb", as_version=4)
+    assert len(notebook.cells) == 1
+    exec(compile(notebook.cells[0].source, "app.ipynb", "exec"), {})
+    assert (root / ".cleaner" / "cleaner.db").exists()
