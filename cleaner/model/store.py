@@ -1,0 +1,68 @@
+"""Keep a trained network in one safetensors file: weights, and as metadata what is needed to use them.
+
+It unpickles nothing, and never leaves half a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from cleaner.errors import InputError
+from cleaner.model.network import Network, build
+
+KEY = "cleaner"  # the one entry of the file's metadata, JSON
+FORMAT = 1
+
+
+def save_network(path: Path, network: Network) -> None:
+    """Write a network to a file, all of it or nothing."""
+    about = {
+        "format": FORMAT,
+        "arch": network.arch,
+        "vocab": network.vocab,
+        "size": network.size,
+        "mean": network.stats[0],
+        "std": network.stats[1],
+    }
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, metadata={KEY: json.dumps(about)})
+        partial.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def load_network(path: Path) -> Network:
+    """Read a network back, on the CPU and ready to predict; InputError if the file is no such."""
+    if not path.is_file():
+        raise InputError(f"There is no saved network {path}; train one first.")
+    try:
+        return _load(path)
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError, InputError) as error:
+        raise InputError(f"{path} is damaged or was not saved by this program; train again.") from error
+
+
+def _load(path: Path) -> Network:
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()[KEY])
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
+    if about["format"] != FORMAT:
+        raise ValueError(about["format"])
+    with torch.random.fork_rng(devices=[]):  # the random weights that are replaced at once cost no randomness
+        network = build(
+            about["arch"],
+            vocab=tuple(about["vocab"]),
+            size=about["size"],
+            stats=(tuple(about["mean"]), tuple(about["std"])),
+        )
+    network.load_state_dict(weights)
+    return network.eval()

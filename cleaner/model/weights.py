@@ -1,0 +1,133 @@
+"""Weights from elsewhere: a file of one's own, or torchvision's, downloaded once into torch's own cache.
+
+It never unpickles, and it gives up on a dead network within seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+import time
+import uuid
+from contextlib import suppress
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from urllib.request import Request, build_opener
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torchvision.models import get_model_weights
+
+from cleaner.errors import InputError, Stopped
+from cleaner.model.network import Stats
+from cleaner.types import Progress, Report, Stop, never, quiet
+
+PATIENCE = 10.0  # seconds without a byte after which there is no network
+CHUNK = 2**20
+DOWNLOAD_FAILED = (OSError, HTTPException)
+
+
+def pretrained(arch: str, *, report: Report = quiet, stopped: Stop = never) -> tuple[Path, Stats]:
+    """Return torchvision's default weights of an architecture and how they want pixels normalised.
+
+    Downloads them if torch's cache hasn't got them; raises one of DOWNLOAD_FAILED if that fails.
+    """
+    best = get_model_weights(arch).DEFAULT
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(best.url).name)
+    if not file.exists():
+        fetch(best.url, file, report=report, stopped=stopped)
+    look = best.transforms()
+    return file, (tuple(look.mean), tuple(look.std))
+
+
+def read_weights(file: Path, *, arch: str) -> dict[str, Tensor]:
+    """Read a safetensors file or a torch state dict; InputError, one sentence, if it is neither."""
+    remedy = f"give a safetensors file or a torch state dict of {arch}."
+    if not file.is_file():
+        raise InputError(f"There is no weights file {file}; {remedy}")
+    try:
+        state = _read(file)
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        EOFError,
+        pickle.UnpicklingError,
+        SafetensorError,
+    ) as error:
+        raise InputError(f"The weights file {file} can't be read; {remedy}") from error
+    if not (isinstance(state, dict) and state and all(isinstance(v, Tensor) for v in state.values())):
+        raise InputError(f"The weights file {file} holds something else than weights; {remedy}")
+    return state
+
+
+def fetch(
+    url: str, target: Path, *, report: Report = quiet, stopped: Stop = never, patience: float = PATIENCE
+) -> None:
+    """Download a file whose name ends in the start of its SHA-256; all of it or nothing is left behind."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with _opened(url, patience=patience) as answer:
+            digest = _save(answer, partial, name=target.name, report=report, stopped=stopped)
+        expected = re.search(r"-([0-9a-f]{8,})\.", target.name)
+        if expected and not digest.startswith(expected[1]):
+            raise OSError(f"{url} is damaged")
+        partial.replace(target)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def _read(file: Path) -> object:
+    with file.open("rb") as start:
+        is_safetensors = start.read(9)[8:] == b"{"
+    return load_file(file) if is_safetensors else torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _opened(url: str, *, patience: float) -> HTTPResponse:
+    """Open an address within `patience` seconds in all.
+
+    A thread of its own, because a name server and each of a host's many addresses have a timeout each.
+    """
+    answers: Queue[HTTPResponse | Exception] = Queue()
+
+    def ask() -> None:
+        try:
+            answers.put(
+                build_opener().open(Request(url, headers={"User-Agent": "torch.hub"}), timeout=patience)
+            )
+        except (OSError, HTTPException, ValueError) as error:
+            answers.put(error)
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=patience)
+    except Empty:
+        raise TimeoutError(f"no answer within {patience:.0f} seconds") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _save(answer: HTTPResponse, partial: Path, *, name: str, report: Report, stopped: Stop) -> str:
+    """Write what comes in and return its SHA-256; progress is counted in bytes."""
+    begun, done, digest = time.monotonic(), 0, hashlib.sha256()
+    total = int(answer.headers.get("Content-Length") or 0)
+    with partial.open("wb") as out:
+        while chunk := answer.read(CHUNK):
+            if stopped():
+                raise Stopped(f"The download of {name} was stopped; nothing of it was kept.")
+            out.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            report(Progress("downloading", done, total, time.monotonic() - begun, f"weights {name}"))
+    if total and done < total:
+        raise OSError(f"{name} ended after {done} of {total} bytes")
+    return digest.hexdigest()
