@@ -35,10 +35,10 @@ def strings(values: Sequence[str]) -> Strings:
 
 
 def percent(share: float) -> str:
-    """Say a probability: «97 %», and neither «0 %» nor «100 %» of what is only nearly so."""
-    if 0 < share < 0.01:
-        return "<1 %"
-    return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+    """Say a probability: «97%», and neither «0%» nor «100%» of what is only nearly so."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 < share < 1 else f"{share:.0%}"
 
 
 # --- 1 catalog: what is there? -------------------------------------------------------------------

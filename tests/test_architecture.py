@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "ranking": {"scipy"},
     "review": {"ipywidgets", "anywidget", "traitlets", "sqlalchemy"},
     "changes": {"sqlalchemy", "filelock"},
-    "app": {"filelock", "ipywidgets", "ipyfilechooser", "typer", "rich", "PIL", "sklearn"},
+    "app": {"filelock", "sqlalchemy", "ipywidgets", "ipyfilechooser", "typer", "rich", "PIL", "sklearn"},
 }
 SHARED = {"cleaner.types", "cleaner.errors"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)

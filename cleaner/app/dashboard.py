@@ -90,7 +90,7 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
             self.go("Choose")
             return
         project = self._desk.project
-        self.go("Review" if project.rounds else "Check")
+        self.go("Apply" if project.notice else "Review" if project.rounds else "Check")
 
     def _refresh(self) -> None:
         if self._desk.is_open:

@@ -5,9 +5,8 @@ Importing it, opening a project and reviewing never import torch; only training 
 
 from __future__ import annotations
 
-import getpass
-import os
 import time
+import warnings
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import partial
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleaner.app.compare import Comparison, cleaned_labels, compare
+from cleaner.app.home import database_of, prepare, user
 from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, save_round
 from cleaner.catalog.digest import digest_of
 from cleaner.catalog.pixels import pixels, square
@@ -31,7 +31,6 @@ from cleaner.changes.recover import recover
 from cleaner.changes.undo import undo_last
 from cleaner.errors import InputError, UnreadableImage
 from cleaner.ranking.queue import rank, without
-from cleaner.review.database import open_database
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
 from cleaner.types import (
@@ -70,6 +69,8 @@ class Project:
         self._catalog: Catalog | None = kept[0] if kept else None
         self._findings: tuple[Finding, ...] = kept[1] if kept else ()
         self._rows: dict[str, int] = {}
+        if self._catalog is not None and self._has_moved(self._catalog):
+            self.verify()
 
     @classmethod
     def open(cls, folder: str | Path, *, database: str | None = None, by: str | None = None) -> Project:
@@ -80,19 +81,9 @@ class Project:
         then says what was found of an interrupted change, if anything. Raises InputError for a folder that
         isn't there or can't be written to.
         """
-        root = Path(folder).expanduser().resolve()
-        home = root / ".cleaner"
-        if not root.is_dir():
-            raise InputError(f"{root} is not a folder; choose the folder that holds one folder per class.")
-        try:
-            home.mkdir(exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{root} can't be written to ({error.strerror}); copy the dataset to a folder of your own."
-            ) from error
-        url = database or os.environ.get("CLEANER_DATABASE") or f"sqlite:///{home / 'cleaner.db'}"
-        engine = open_database(url)
-        return cls(root, home=home, journal=Journal(engine, by=by or _user()), ledger=Ledger(engine))
+        root, home = prepare(folder)
+        engine = database_of(home, url=database)
+        return cls(root, home=home, journal=Journal(engine, by=by or user()), ledger=Ledger(engine))
 
     # --- 1 what is there? ---
 
@@ -156,8 +147,10 @@ class Project:
         started = time.monotonic()
         self.verify(report=report, stopped=stopped)
         report(Progress("loading", 0, 0, note="loading the training library (about 20 s the first time)"))
-        from cleaner.model.store import save_network
-        from cleaner.model.train import train
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the libraries say of each other
+            from cleaner.model.store import save_network
+            from cleaner.model.train import train
 
         squares = partial(self._pixels, report=report, stopped=stopped)
         trained = train(self.catalog, squares, config=config or TrainConfig(), report=report, stopped=stopped)
@@ -178,8 +171,10 @@ class Project:
 
     def predict(self, images: Sequence[str | Path]) -> list[list[tuple[str, float]]]:
         """Ask the last round's network about image files; return classes and probabilities, best first."""
-        from cleaner.model.predict import predict
-        from cleaner.model.store import load_network
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from cleaner.model.predict import predict
+            from cleaner.model.store import load_network
 
         network = load_network(self.home / "rounds" / f"{self._round(None).number:03d}" / NETWORK)
         squares = np.stack([square(Path(image), side=network.size) for image in images])
@@ -245,6 +240,7 @@ class Project:
                 stopped=stopped,
             )
         finally:
+            self.notice = None
             self.verify()  # files may have moved even where it ended early
 
     @property
@@ -265,6 +261,7 @@ class Project:
                 stopped=stopped,
             )
         finally:
+            self.notice = None
             self.verify()
 
     def compare(self) -> Comparison:
@@ -278,6 +275,15 @@ class Project:
 
     # --- beneath ---
 
+    def _has_moved(self, catalog: Catalog) -> bool:
+        """Say whether files were moved since the last check, by an apply that was killed before its own."""
+        known = dict(zip(catalog.ids, catalog.paths, strict=True))
+        trash = f"{self.home.name}/"
+        expected = (
+            (key, None if at.startswith(trash) else at) for key, at in self.ledger.locations().items()
+        )
+        return any(known.get(key) != place for key, place in expected)
+
     def _round(self, number: int | None) -> Round:
         found = [r for r in self.rounds if number is None or r.number == number]
         if not found:
@@ -287,10 +293,3 @@ class Project:
 
     def _pixels(self, side: int, *, report: Report, stopped: Stop) -> NDArray[np.uint8]:
         return pixels(self.catalog, side=side, cache=self.home / "pixels", report=report, stopped=stopped)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user in this container
-        return "someone"

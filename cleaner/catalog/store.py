@@ -38,7 +38,7 @@ def save_catalog(catalog: Catalog, findings: tuple[Finding, ...], path: Path) ->
 def load_catalog(path: Path, *, root: Path) -> tuple[Catalog, tuple[Finding, ...]] | None:
     """Read what `save_catalog` wrote; None if there is none, or none that can be read."""
     broken = (OSError, EOFError, ValueError, KeyError, BadZipFile)
-    with contextlib.suppress(*broken), np.load(path, allow_pickle=False) as data:
+    with contextlib.suppress(*broken), path.open("rb") as file, np.load(file, allow_pickle=False) as data:
         head = json.loads(_unpack(data["head"]))
         count = len(data["labels"])
         texts = {name: strings(_unpack(data[name]).split("\0") if count else []) for name in _TEXTS}

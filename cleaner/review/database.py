@@ -30,7 +30,7 @@ REASONS = {
 }
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str | URL) -> Engine:
     """Open the database at a SQLAlchemy URL and create its version table if it is new.
 
     Errors: InputError where it can't be reached, is damaged, or was written by a newer Cleaner.
@@ -80,7 +80,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
         raise CleanerError(_sentence(engine.url, error)) from error
 
 
-def _address(url: str) -> URL:
+def _address(url: str | URL) -> URL:
     try:
         address = make_url(url)
         in_memory = address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:")

@@ -11,6 +11,7 @@ from cleaner import Project, TrainConfig
 from cleaner.errors import CleanerError, InputError, Stopped
 from cleaner.ranking.queue import rank
 from cleaner.types import Progress
+from tests.support.images import colour_fields
 
 QUICK = TrainConfig(weights="scratch", epochs=3, size=32)
 
@@ -23,8 +24,6 @@ def _bytes(root: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A dataset with one planted error and one round done, to be copied by each test."""
-    from tests.support.images import colour_fields
-
     root = colour_fields(tmp_path_factory.mktemp("data") / "photos", each=30)
     (root / "black" / "000.png").rename(root / "teddy" / "planted.png")
     Project.open(root).train(QUICK)
@@ -118,6 +117,22 @@ def test_training_in_a_thread_does_not_hold_up_the_person(project: Project) -> N
     assert len(project.rounds) == 2
 
 
+def test_an_apply_killed_before_it_could_look_again_is_seen_on_opening(project: Project) -> None:
+    project.decide(["grizzly/001.png"], "delete")
+    project.decide(["grizzly/002.png"], "relabel", label="teddy")
+    before = (project.home / "catalog.npz").read_bytes()
+    project.apply()
+    (project.home / "catalog.npz").write_bytes(before)
+    again = Project.open(project.root)
+    assert len(again.catalog) == len(project.catalog) == 89
+    assert len(again.plan()) == 0
+    assert again.catalog.digest() == project.catalog.digest()
+    after = (project.home / "catalog.npz").read_bytes()
+    project.undo()
+    (project.home / "catalog.npz").write_bytes(after)
+    assert len(Project.open(project.root).catalog) == 90
+
+
 def test_the_picture_of_a_removed_image_can_still_be_seen(project: Project) -> None:
     shutil.rmtree(project.home / "thumbnails", ignore_errors=True)
     project.decide(["grizzly/001.png"], "delete")
@@ -137,6 +152,15 @@ def test_new_images_join_the_next_round(project: Project) -> None:
     Image.new("RGB", (40, 40), "red").save(project.root / "black" / "new.png")
     project.train(QUICK)
     assert "black/new.png" in set(project.queue().ids)
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    root = colour_fields(tmp_path / "50% off? #1 «ü» 'x'; DROP", each=4)
+    project = Project.open(root)
+    project.verify()
+    project.decide([project.catalog.ids[0]], "delete")
+    assert len(project.apply().done) == 1
+    assert len(Project.open(root).catalog) == 11
 
 
 def test_without_a_round_there_is_nothing_to_rank(folder) -> None:

@@ -156,6 +156,7 @@ class Bomb:
         return Path.touch, (self.target,)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("write", [torch.save, lambda bomb, file: file.write_bytes(pickle.dumps(bomb))])
 def test_code_in_a_weights_file_is_never_run(tmp_path, write):
     write(Bomb(tmp_path / "ran"), tmp_path / "weights.pt")

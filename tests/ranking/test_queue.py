@@ -34,7 +34,7 @@ def test_the_suggestion_is_the_class_the_model_believes() -> None:
     first, second = queue.candidate(0), queue.candidate(1)
     assert (first.label, first.suggested) == ("cat", "dog")
     assert first.confidence == pytest.approx(1 - np.exp(-3), rel=1e-5)
-    assert first.reasons == ("the model sees dog (95 %) rather than cat (5 %)",)
+    assert first.reasons == ("the model sees dog (95%) rather than cat (5%)",)
     assert (second.suggested, second.confidence) == (None, pytest.approx(np.exp(-0.1), rel=1e-5))
 
 

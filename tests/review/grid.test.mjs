@@ -131,15 +131,15 @@ test("a cleared verdict is no verdict, pending or saved", () => {
 });
 
 test("probabilities never claim more certainty than there is", () => {
-  assert.equal(percent(0.934), "93 %");
-  assert.equal(percent(0.999), ">99 %");
-  assert.equal(percent(1), "100 %");
+  assert.equal(percent(0.934), "93%");
+  assert.equal(percent(0.999), ">99%");
+  assert.equal(percent(1), "100%");
   assert.equal(percent(null), "");
 });
 
 test("a tile is told in words, with its verdict and whether that is saved", () => {
-  assert.equal(spoken(tile, null, false), "cat; the model suggests dog, 93 %; held-out; no verdict; a.jpg");
-  assert.match(spoken({ ...tile, suggested: null }, keep("a.jpg"), true), /the model agrees, 93 %; held-out; fine, not saved yet/);
+  assert.equal(spoken(tile, null, false), "cat; the model suggests dog, 93%; held-out; no verdict; a.jpg");
+  assert.match(spoken({ ...tile, suggested: null }, keep("a.jpg"), true), /the model agrees, 93%; held-out; fine, not saved yet/);
   assert.match(spoken(tile, { id: "a.jpg", action: "relabel", label: "cow" }, false), /relabel to cow/);
 });
 

@@ -21,10 +21,12 @@ class Train:
         self._shown: Round | None = None
         self._train = button("Train", tooltip="Train on the images as they are now", primary=True)
         self._next = button("Next: review", primary=True)
+        self._compare = button("Compare the rounds", tooltip="What got better since the first round")
         self._runner = Runner(desk, self._train)
         self._curves, self._last = block(), block()
         self._train.on_click(lambda _: self.start())
         self._next.on_click(lambda _: desk.go("Review"))
+        self._compare.on_click(lambda _: desk.go("Compare"))
         lead = "A model learns your labels as they are; those it finds hardest to believe come first."
         self.view = widgets.VBox(
             [
@@ -33,7 +35,7 @@ class Train:
                 self._curves,
                 self._last,
                 self._options.view,
-                self._next,
+                widgets.HBox([self._next, self._compare]),
             ]
         )
 
@@ -60,6 +62,7 @@ class Train:
         """Show the last round."""
         rounds = self._desk.project.rounds if self._desk.is_open else ()
         self._next.disabled = not rounds
+        self._compare.layout.display = "" if len(rounds) > 1 else "none"
         self._train.description = f"Train round {len(rounds) + 1}"
         if self._desk.busy:
             return
@@ -68,7 +71,7 @@ class Train:
             return
         last = rounds[-1]
         if last != self._shown:  # else the person may have changed them since
-            self._options.show(last.config)
+            self._options.show(last)
             self._shown = last
         self._curves.value = curves(last.epochs)
         notes = "".join(sentence(note, tone="warn") for note in last.notes)
@@ -100,8 +103,10 @@ class Options:
             flip=self._flip.value,
         )
 
-    def show(self, config: TrainConfig) -> None:
-        """Start from how the last round was trained; from scratch there is no architecture to choose."""
-        self._weights.value, self._flip.value = config.weights, config.flip
-        if config.weights != "scratch":
-            self._arch.value = config.arch
+    def show(self, last: Round) -> None:
+        """Start from how the last round was trained; what it had to fall back on is not taken over."""
+        self._flip.value = last.config.flip
+        if not last.notes:
+            self._weights.value = last.config.weights
+        if last.config.weights != "scratch":
+            self._arch.value = last.config.arch

@@ -140,8 +140,8 @@ export function relabelled(tile, label) {
 /** Write a probability. @param {number | null} p */
 export function percent(p) {
   if (p === null) return "";
-  if (p < 1 && p > 0.995) return ">99 %";
-  return `${Math.round(p * 100)} %`;
+  if (p < 1 && p > 0.995) return ">99%";
+  return `${Math.round(p * 100)}%`;
 }
 
 /** Put a verdict in words. @param {Verdict | null} verdict */

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ipywidgets as widgets
+import pytest
+
+from cleaner import Dashboard, Project
+from cleaner.app.background import Task
+from cleaner.app.panels.apply import plan_view
+from cleaner.app.panels.check import class_table, findings_table
+from cleaner.app.panels.desk import Desk, Runner
+from cleaner.app.panels.parts import button, curves, figure, sentence, table
+from cleaner.app.words import duration, time_left
+from cleaner.catalog.scan import scan
+from cleaner.errors import CleanerError, InputError, Stopped
+from cleaner.types import Epoch, Finding, Operation, Plan, Progress, quiet
+
+HOSTILE = "<img src=x onerror=alert(1)>'\"&"
+
+
+def _texts(widget: widgets.Widget) -> str:
+    inner = "".join(_texts(child) for child in getattr(widget, "children", ()))
+    return inner + (widget.value if isinstance(widget, widgets.HTML) else "")
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.01)
+
+
+def test_names_from_a_dataset_are_never_read_as_html(folder: Callable[..., Path]) -> None:
+    operation = Operation("i", "move", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "", 1)
+    catalog, _ = scan(folder(classes=("<b>x<i>", "plain"), each=1))
+    shown = [
+        sentence(HOSTILE),
+        table([HOSTILE], [[HOSTILE]]),
+        figure(None, caption=HOSTILE),
+        findings_table((Finding("i", HOSTILE, 1.0, HOSTILE),)),
+        class_table(catalog),
+        plan_view(Project.open(catalog.root), Plan(operations=(operation,), warnings=(HOSTILE,))),
+    ]
+    for html in shown:
+        assert "<img src=x" not in html
+        assert "<b>" not in html
+        assert "onerror=alert(1)>" not in html
+
+
+def test_the_dashboard_opens_the_folder_that_it_is_given(folder: Callable[..., Path]) -> None:
+    root = folder()
+    dashboard = Dashboard(root)
+    _wait(lambda: "Checked: 24 images" in _texts(dashboard))
+    assert str(root) in _texts(dashboard)
+    assert "grizzly" in _texts(dashboard)
+
+
+def test_the_dashboard_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
+    assert "nowhere is not a folder" in _texts(Dashboard(tmp_path / "nowhere"))
+
+
+def test_every_step_can_be_visited_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLEANER_FOLDER", raising=False)
+    dashboard = Dashboard()
+    for step in ("Check", "Train", "Review", "Apply", "Compare", "Choose"):
+        dashboard.go(step)
+    assert "train first" in _texts(dashboard)
+
+
+def test_a_runner_shows_progress_and_the_sentence_at_the_end() -> None:
+    runner = Runner(Desk(go=lambda _: None), button("Go"))
+    runner.run(
+        lambda report, _: report(Progress("working", 1, 2, 1.0, "half-way")), on_done=lambda _: "All done."
+    )
+    _wait(lambda: "All done." in runner.line.value)
+    assert not runner.starts[0].disabled
+    assert runner.stop_button.layout.display == "none"
+
+
+def test_a_runner_stops_on_request_and_says_so() -> None:
+    runner = Runner(Desk(go=lambda _: None), button("Go"))
+
+    def work(_: object, stopped: Callable[[], bool]) -> None:
+        while not stopped():
+            time.sleep(0.005)
+        raise Stopped("Stopped; nothing was changed.")
+
+    runner.run(work, on_done=lambda _: "never")
+    runner.stop_button.click()
+    _wait(lambda: "nothing was changed" in runner.line.value)
+
+
+def test_one_long_task_at_a_time() -> None:
+    desk, gate = Desk(go=lambda _: None), threading.Event()
+    first, second = Runner(desk, button("One")), Runner(desk, button("Two"))
+    first.run(lambda *_: gate.wait(10), on_done=lambda _: "first")
+    second.run(lambda *_: None, on_done=lambda _: "second")
+    assert "still running" in second.line.value
+    assert not second.starts[0].disabled
+    gate.set()
+    _wait(lambda: "first" in first.line.value)
+
+
+def test_an_unexpected_error_becomes_a_sentence() -> None:
+    ended: list[Task[None]] = []
+    Task(lambda *_: 1 / 0, on_progress=quiet, on_end=ended.append).wait(seconds=10)
+    _wait(lambda: bool(ended))
+    assert isinstance(ended[0].failure, CleanerError)
+    assert "division by zero" in str(ended[0].failure)
+
+
+def test_another_folder_waits_until_the_work_has_ended(folder: Callable[..., Path]) -> None:
+    desk, gate = Desk(go=lambda _: None), threading.Event()
+    task = desk.start(lambda *_: gate.wait(10), on_progress=quiet, on_end=lambda _: None)
+    with pytest.raises(InputError, match="still running"):
+        desk.open(Project.open(folder()))
+    gate.set()
+    assert task.wait(seconds=10)
+
+
+def test_curves_stand_up_to_any_losses() -> None:
+    assert curves(()) == ""
+    assert "0.500" in curves((Epoch(1, 0.5, 0.0, 0.1),))
+    assert curves((Epoch(1, 0.0, 0.0, 0.0), Epoch(2, 0.0, 0.0, 0.0)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(7.6, "8 s"), (59.9, "1 min 00 s"), (125, "2 min 05 s"), (4200, "1 h 10 min")]
+)
+def test_durations_are_said_as_a_person_would(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_time_left_is_said_once_there_is_a_pace_and_until_the_end() -> None:
+    assert time_left(Progress("x", 0, 10, 5.0)) == ""
+    assert time_left(Progress("x", 5, 10, 5.0)) == "5 s left"
+    assert time_left(Progress("x", 10, 10, 5.0)) == ""
