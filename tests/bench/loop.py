@@ -40,7 +40,7 @@ def main() -> None:
     import fastai.vision.all  # noqa: F401  what both sides need is loaded before any clock runs
 
     results: list[Result] = []
-    rounds: list[tuple[float, float, float]] = []
+    rounds: list[tuple[float, ...]] = []
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as place:
             demo = build_demo(Path(place), seed=seed)
@@ -63,6 +63,7 @@ def run_cleaner(demo: Demo, *, seed: int) -> tuple[Project, Result]:
 def run_fastai(demo: Demo, project: Project, *, seed: int) -> Result:
     """Train the same network for as long with fastai's own loaders, and sort by its cleaner's losses."""
     from fastai.callback.schedule import Learner
+    from fastai.vision import widgets
     from fastai.vision.all import (
         CategoryBlock,
         DataBlock,
@@ -74,7 +75,6 @@ def run_fastai(demo: Demo, project: Project, *, seed: int) -> Result:
         parent_label,
         set_seed,
     )
-    from fastai.vision.widgets import ImageClassifierCleaner
 
     from cleaner.model.network import small_network
 
@@ -97,7 +97,10 @@ def run_fastai(demo: Demo, project: Project, *, seed: int) -> Result:
     learner = Learner(loaders, network, metrics=error_rate)
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(config.epochs, config.lr, wd=0.05)
-        sides = ImageClassifierCleaner(learner).iwis  # per split: (path, label, loss) of all its images
+        widgets.display = lambda _: None  # there only in a notebook; to its advantage, nothing is drawn
+        sides = widgets.ImageClassifierCleaner(
+            learner
+        ).iwis  # per split: (path, label, loss) of all its images
     scored = sorted(((float(loss), str(path)) for side in sides for path, _, loss in side), reverse=True)
     order = [Path(path).relative_to(demo.folder).as_posix() for _, path in scored]
     return _result("fastai", started, order, demo.planted)
@@ -117,10 +120,10 @@ def run_cleanlab(demo: Demo, project: Project) -> list[Result]:
     return results
 
 
-def run_second_round(demo: Demo, project: Project, *, seed: int) -> tuple[float, float, float]:
+def run_second_round(demo: Demo, project: Project, *, seed: int) -> tuple[float, ...]:
     """Let a reviewer who knows the truth look at the first 2N; return error rates before and after.
 
-    All of the same held-out images: round 1 and round 2 on cleaned labels, round 2 on original ones.
+    All of the same held-out images: rounds 1 and 2 on cleaned labels, then rounds 1 and 2 on original ones.
     """
     looked_at = list(project.queue().ids[: 2 * len(demo.planted)])
     project.decide([i for i in looked_at if i not in demo.planted], "keep")
@@ -129,7 +132,7 @@ def run_second_round(demo: Demo, project: Project, *, seed: int) -> tuple[float,
     project.apply()
     project.train(replace(CONFIG, seed=seed))
     first, second = project.compare().rates
-    return first.cleaned, second.cleaned, second.original
+    return first.cleaned, second.cleaned, first.original, second.original
 
 
 def _result(tool: str, started: float, order: Sequence[str], wrong: Collection[str]) -> Result:
@@ -155,11 +158,11 @@ def _print_tools(results: list[Result], *, errors: int, images: int, seeds: int)
     )
 
 
-def _print_rounds(rounds: list[tuple[float, float, float]]) -> None:
-    before, after, original = (statistics.median(column) for column in zip(*rounds, strict=True))
+def _print_rounds(rounds: list[tuple[float, ...]]) -> None:
+    medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
     print("error rate on the same held-out images, after a reviewer who knows the truth saw the first 2N:")
-    print(f"  cleaned labels: round 1 {before:.2%}, round 2 {after:.2%}")
-    print(f"  original labels: round 2 {original:.2%}")
+    for labels, first, second in (("cleaned", *medians[:2]), ("original", *medians[2:])):
+        print(f"  {labels} labels: round 1 {first:.2%}, round 2 {second:.2%}")
 
 
 if __name__ == "__main__":
