@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -228,20 +228,8 @@ class Project:
 
     def apply(self, plan: Plan | None = None, *, report: Report = quiet, stopped: Stop = never) -> Receipt:
         """Move relabelled images to their class folder and removed ones to the project's trash."""
-        try:
-            return apply_plan(
-                self.plan() if plan is None else plan,
-                root=self.root,
-                home=self.home,
-                ledger=self.ledger,
-                digest_of=digest_of,
-                by=self.journal.by,
-                report=report,
-                stopped=stopped,
-            )
-        finally:
-            self.notice = None
-            self.verify()  # files may have moved even where it ended early
+        planned = self.plan() if plan is None else plan
+        return self._moving(partial(apply_plan, planned), report=report, stopped=stopped)
 
     @property
     def can_undo(self) -> bool:
@@ -250,19 +238,7 @@ class Project:
 
     def undo(self, *, report: Report = quiet, stopped: Stop = never) -> Receipt:
         """Put every file of the last apply back where it was. The decisions themselves stay."""
-        try:
-            return undo_last(
-                root=self.root,
-                home=self.home,
-                ledger=self.ledger,
-                digest_of=digest_of,
-                by=self.journal.by,
-                report=report,
-                stopped=stopped,
-            )
-        finally:
-            self.notice = None
-            self.verify()
+        return self._moving(undo_last, report=report, stopped=stopped)
 
     def compare(self) -> Comparison:
         """Compare all rounds on the same held-out images, on cleaned and on original labels."""
@@ -274,6 +250,22 @@ class Project:
         return write_csv(self.catalog, self.decisions(), Path(path))
 
     # --- beneath ---
+
+    def _moving(self, move: Callable[..., Receipt], *, report: Report, stopped: Stop) -> Receipt:
+        """Move files, and look again however it ended: some may have moved even so."""
+        try:
+            return move(
+                root=self.root,
+                home=self.home,
+                ledger=self.ledger,
+                digest_of=digest_of,
+                by=self.journal.by,
+                report=report,
+                stopped=stopped,
+            )
+        finally:
+            self.notice = None
+            self.verify()
 
     def _has_moved(self, catalog: Catalog) -> bool:
         """Say whether files were moved since the last check, by an apply that was killed before its own."""

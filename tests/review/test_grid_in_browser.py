@@ -1,16 +1,14 @@
 """The grid in a real Chromium against a real Voila: what the keys and the mouse do is in the database."""
 
-import json
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from cleaner.app.server import free_port, serve
-from tests.support.browser import chromium
+from tests.support.database import decided
 
 pytestmark = pytest.mark.browser
 
@@ -19,40 +17,6 @@ ROOT = HERE.parents[1]
 STATIC = ROOT / "cleaner" / "review" / "static"
 SIZE = 60
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\">"
-
-CELL = f"""
-import os, sys
-sys.path[:0] = [{str(ROOT)!r}, {str(HERE)!r}]
-import pictures
-from cleaner.review.database import open_database
-from cleaner.review.grid import ReviewGrid
-from cleaner.review.journal import Journal
-journal = Journal(open_database(os.environ["CLEANER_TEST_URL"]), by="ann")
-ReviewGrid(pictures.queue({SIZE}), journal=journal, picture=pictures.picture)
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def notebook(tmp_path: Path) -> Path:
-    path = tmp_path / "served" / "grid.ipynb"
-    path.parent.mkdir()
-    cell = {"cell_type": "code", "source": CELL, "metadata": {}, "outputs": [], "execution_count": None}
-    kernel = {"name": "python3", "display_name": "Python 3"}
-    content = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 4}
-    path.write_text(json.dumps(content), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    database = tmp_path / "cleaner.db"
-    return {"CLEANER_TEST_URL": f"sqlite:///{database.as_posix()}"}
 
 
 def opened(browser: Browser, url: str, *, width: int = 1300, height: int = 900) -> Page:
@@ -66,14 +30,6 @@ def press(page: Page, *keys: str) -> None:
     for key in keys:
         page.keyboard.press(key)
     expect(page.locator(".status .saved")).to_be_visible()
-
-
-def decided(env: dict[str, str]) -> dict[str, tuple[str, str | None]]:
-    """Read what stands, straight from the file, without any of our code."""
-    with sqlite3.connect(env["CLEANER_TEST_URL"].removeprefix("sqlite:///")) as connection:
-        rows = connection.execute("select item, action, label from decisions order by seq").fetchall()
-    last = {item: (action, label) for item, action, label in rows}
-    return {item: verdict for item, verdict in last.items() if verdict[0] != "clear"}
 
 
 def current(page: Page) -> Locator:

@@ -210,6 +210,8 @@ const ICONS = {
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) if (value !== false) element.setAttribute(name, String(value));
+  // Jupyter looks for this on the very element that has the focus: without it, «d d» there deletes the cell.
+  if (tag === "button" || tag === "input" || "tabindex" in attributes) element.setAttribute("data-lm-suppress-shortcuts", "true");
   element.append(...children);
   return element;
 }
@@ -329,7 +331,7 @@ class View {
     this.help = this.buildHelp();
     this.picker = this.buildPicker();
     const head = make("div", { class: "head" }, make("div", { class: "bar" }, this.status, this.buildToolbar()), this.bar, this.note, this.about);
-    this.root = make("section", { class: "cleaner-grid", "data-lm-suppress-shortcuts": "true", "aria-label": "Review" },
+    this.root = make("section", { class: "cleaner-grid", "aria-label": "Review" },
       head, this.grid, this.legend, this.picker, this.help, this.live);
     el.append(this.root);
     this.sized = new ResizeObserver(() => this.resize(0));
