@@ -25,7 +25,7 @@ help:
 	@echo "make clean    remove everything that make has made"
 
 demo: $(READY)
-	@$(BIN)/cleaner demo $(DEMO) $(ARGS)
+	@$(BIN)/cleaner demo "$(DEMO)" $(ARGS)
 
 test: $(READY)
 	@echo "Running the tests ..."
@@ -48,7 +48,7 @@ lock: | $(UV)
 	  --no-annotate --no-header -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .uv .cache $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .uv .cache "$(DEMO)" .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find cleaner tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml | $(UV)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -64,7 +64,8 @@ class Catalog:
 
     `labels` holds positions in `vocab`; `paths` are relative to `root`, with forward slashes; `width` and
     `height` are pixels after EXIF rotation; `class_level` is the part of a path that names its class
-    (0, or 1 where folders `train`, `valid`, `test` stand above the classes).
+    (0, or 1 where folders `train`, `valid`, `test` stand above the classes). `departed` maps the ids of
+    images that are no longer there to their digests: no other picture ever gets such an id.
     """
 
     root: Path
@@ -80,6 +81,7 @@ class Catalog:
     mtimes: NDArray[np.int64]
     class_level: int = 0
     labels_in: Literal["folder", "table"] = "folder"
+    departed: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -164,7 +166,10 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a long piece of work is: `done` of `total` steps after `elapsed` seconds."""
+    """How far a long piece of work is: `done` of `total` steps after `elapsed` seconds.
+
+    `note` is what it does just now; `notes` are what a person should know of it before it has ended.
+    """
 
     phase: str
     done: int
@@ -172,6 +177,7 @@ class Progress:
     elapsed: float = 0.0
     note: str = ""
     epochs: tuple[Epoch, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds_left(self) -> float | None:
@@ -216,7 +222,10 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One time round the loop: what was trained on what, and how well it did on the held-out images."""
+    """One time round the loop: what was trained on what, and how well it did on the held-out images.
+
+    `error_rate` is the share of the `held_out` images whose given label the network did not predict.
+    """
 
     number: int
     config: TrainConfig
@@ -224,15 +233,11 @@ class Round:
     epochs: tuple[Epoch, ...]
     catalog_digest: str
     held_out: int
+    error_rate: float
     device: str
     notes: tuple[str, ...]
     seconds: float
     finished: str
-
-    @property
-    def error_rate(self) -> float:
-        """Share of held-out images whose given label the network did not predict, at the last epoch."""
-        return self.epochs[-1].error_rate if self.epochs else float("nan")
 
 
 # --- 3 ranking: what should a person see first? --------------------------------------------------
@@ -276,16 +281,8 @@ class Queue:
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Queue:
         """Return the queue of some rows, in the order given."""
-        return replace(
-            self,
-            ids=self.ids[rows],
-            scores=self.scores[rows],
-            labels=self.labels[rows],
-            suggested=self.suggested[rows],
-            confidence=self.confidence[rows],
-            given_probs=self.given_probs[rows],
-            origins=self.origins[rows],
-        )
+        names = ("ids", "scores", "labels", "suggested", "confidence", "given_probs", "origins")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def candidate(self, row: int) -> Candidate:
         """Return one row with its reasons in words."""

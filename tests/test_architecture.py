@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "cleaner"
 
 # besides the standard library, numpy and the two modules that everybody shares
 MAY_IMPORT = {
-    "catalog": {"PIL"},
+    "catalog": {"PIL", "filelock"},
     "model": {"torch", "torchvision", "fastai", "fastcore", "fasttransform", "safetensors"},
     "ranking": {"scipy"},
     "review": {"ipywidgets", "anywidget", "traitlets", "sqlalchemy"},
@@ -111,11 +111,11 @@ catalog = project.catalog
 n, k = len(catalog), len(catalog.vocab)
 said = Predictions(catalog.ids, catalog.vocab, catalog.labels, np.full((n, k), 1 / k, np.float32),
                    np.arange(n, dtype=np.float32), strings(['held-out'] * n))
-done = Round(1, TrainConfig(), catalog.vocab, (), catalog.digest(), n, 'elsewhere', (), 0.0, '')
+done = Round(1, TrainConfig(), catalog.vocab, (), catalog.digest(), n, 0.5, 'elsewhere', (), 0.0, '')
 save_round(done, said, folder=project.home / 'rounds', save_network=lambda path: None)
 grid = project.review()
-project.decide([project.queue().ids[0]], 'relabel', label='teddy')
-project.decide([project.queue().ids[-1]], 'delete')
+project.decide(['black/000.png'], 'relabel', label='teddy')
+project.decide(['black/001.png'], 'delete')
 assert len(project.apply().done) >= 1
 Dashboard(project.root)
 """

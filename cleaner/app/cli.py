@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from rich.progress import Progress as Bar
 from cleaner.app import demo as demos
 from cleaner.app import server
 from cleaner.app.project import Project
-from cleaner.app.words import count, receipt_line, round_line, time_left
+from cleaner.app.words import count, plain, receipt_line, round_line, time_left
 from cleaner.changes.plan import summary
 from cleaner.errors import CleanerError
 from cleaner.types import Progress, Receipt, Report, TrainConfig
@@ -38,11 +39,8 @@ def main() -> None:
     try:
         app()
     except CleanerError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(plain(str(error)), err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; what was finished before is kept.", err=True)
-        sys.exit(130)
 
 
 @app.command()
@@ -89,7 +87,7 @@ def verify(folder: Folder) -> None:
         found = project.verify(report=report)
     typer.echo(f"{count(len(project.catalog), 'image')} in {len(project.catalog.vocab)} classes.")
     for finding in found:
-        typer.echo(f"{finding.kind}: {finding.detail}")
+        typer.echo(plain(f"{finding.kind}: {finding.detail}"))
 
 
 @app.command()
@@ -100,12 +98,22 @@ def train(
     weights: Annotated[str, typer.Option(help="pretrained, scratch, or the path of a file.")] = "pretrained",
     epochs: Annotated[int | None, typer.Option(help="Passes over the images.")] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Images learned from at once.")] = 64,
     size: Annotated[int | None, typer.Option(help="Side in pixels that the network sees.")] = None,
     flip: Annotated[bool, typer.Option(help="Mirror images at random while training.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
     """Train on the images as they are and score every one of them."""
-    config = TrainConfig(arch=arch, weights=weights, epochs=epochs, lr=lr, size=size, flip=flip, seed=seed)
+    config = TrainConfig(
+        arch=arch,
+        weights=weights,
+        epochs=epochs,
+        lr=lr,
+        batch_size=batch_size,
+        size=size,
+        flip=flip,
+        seed=seed,
+    )
     project = _open(folder)
     with _bar() as report:
         done = project.train(config, report=report)
@@ -120,7 +128,7 @@ def show_ranking(folder: Folder, *, top: Annotated[int, typer.Option(help="How m
     queue = _open(folder).queue()
     for row in range(min(top, len(queue))):
         candidate = queue.candidate(row)
-        typer.echo(f"{row + 1}\t{candidate.id}\t{candidate.reasons[0]}\t{candidate.origin}")
+        _row(str(row + 1), candidate.id, candidate.reasons[0], candidate.origin)
 
 
 @app.command()
@@ -129,11 +137,11 @@ def plan(folder: Folder) -> None:
     planned = _open(folder).plan()
     typer.echo(summary(planned))
     for row in planned.rows():
-        typer.echo(f"{row['change']}\t{row['from']}\t{row['to'] or 'trash'}")
+        _row(str(row["change"]), str(row["from"]), row["to"] or "trash")
     for refusal in planned.refusals:
-        typer.echo(f"refused\t{refusal.item}\t{refusal.reason}")
+        _row("refused", refusal.item, refusal.reason)
     for warning in planned.warnings:
-        typer.echo(warning, err=True)
+        typer.echo(plain(warning), err=True)
 
 
 @app.command()
@@ -145,7 +153,7 @@ def apply(
     planned = project.plan()
     typer.echo(summary(planned))
     for warning in planned.warnings:
-        typer.echo(warning, err=True)
+        typer.echo(plain(warning), err=True)
     if planned.operations and (yes or typer.confirm("Apply?")):
         with _bar() as report:
             _say(project.apply(planned, report=report))
@@ -178,32 +186,38 @@ def export(folder: Folder, path: Annotated[Path, typer.Argument(help="The CSV fi
 def _open(folder: Path) -> Project:
     project = Project.open(folder)
     if project.notice:
-        typer.echo(project.notice, err=True)
+        typer.echo(plain(project.notice), err=True)
     return project
 
 
+def _row(*cells: str) -> None:
+    typer.echo("\t".join(plain(cell) for cell in cells))
+
+
 def _say(receipt: Receipt) -> None:
-    typer.echo(receipt_line(receipt), err=bool(receipt.failed))
+    typer.echo(plain(receipt_line(receipt)), err=bool(receipt.failed))
     if receipt.failed:
         raise typer.Exit(1)
 
 
 def _serve(folder: Path | None, *, port: int | None) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is ended too
     typer.echo("Starting the dashboard …")
-    with server.dashboard(folder, port=port) as address:
-        typer.echo(f"The dashboard is at {address} (Ctrl+C ends it).")
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                time.sleep(3600)
-    typer.echo("The dashboard has ended; every decision is kept.")
+    with contextlib.suppress(KeyboardInterrupt), server.dashboard(folder, port=port) as served:
+        typer.echo(f"The dashboard is at {served.address} (Ctrl+C ends it).")
+        try:
+            served.process.wait()
+        finally:
+            typer.echo("Ending the dashboard; every decision is kept …")
 
 
 @contextlib.contextmanager
 def _bar() -> Iterator[Report]:
     """Show progress as one bar per phase on stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    words = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[left]"))
+    columns = (next(words), BarColumn(), next(words))
     phases: dict[str, TaskID] = {}
-    with Bar(*columns, console=Console(stderr=True)) as bar:
+    with _interruptible(), Bar(*columns, console=Console(stderr=True)) as bar:
 
         def report(progress: Progress) -> None:
             if progress.phase not in phases:
@@ -212,11 +226,21 @@ def _bar() -> Iterator[Report]:
                 phases[progress.phase],
                 completed=progress.done,
                 total=progress.total or None,
-                description=progress.note or progress.phase,
+                description=plain(progress.note or progress.phase),
                 left=time_left(progress),
             )
 
         yield report
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """End on Ctrl+C with a sentence and the usual status."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; what was finished before is kept.", err=True)
+        raise typer.Exit(130) from None
 
 
 if __name__ == "__main__":

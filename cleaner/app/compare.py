@@ -27,6 +27,11 @@ class Comparison:
     images: int
     rates: tuple[ErrorRates, ...]
 
+    @property
+    def worse(self) -> bool:
+        """Say whether the last round makes more mistakes than the first."""
+        return len(self.rates) > 1 and self.rates[-1].cleaned > self.rates[0].cleaned
+
     def sentence(self) -> str:
         """Say in one sentence whether the last round is better than the first."""
         if not self.images or len(self.rates) < 2:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +19,7 @@ from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.panels.review import Review
 from cleaner.app.panels.train import Train
 from cleaner.app.project import Project
-from cleaner.app.server import FOLDER
+from cleaner.app.server import FOLDER, RECENT
 from cleaner.errors import CleanerError
 
 STYLE = Path(__file__).with_name("static") / "dashboard.css"
@@ -61,17 +63,17 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
         self.add_class("cleaner-app")
         for panel in panels:
             panel.view.add_class("cleaner-panel")
-        self._open_at_start(folder or os.environ.get(FOLDER))
+        self._open_at_start(folder or os.environ.get(FOLDER) or _recent())
 
     def go(self, name: str) -> None:
         """Show one step and bring it up to date."""
-        self._panels[name].refresh()
+        self._guarded(self._panels[name].refresh)
         for title, panel in self._panels.items():
             panel.view.layout.display = "" if title == name else "none"
             (self._steps[title].add_class if title == name else self._steps[title].remove_class)(
                 "cleaner-here"
             )
-        if name == "Check" and self._desk.is_open and not self._desk.project.checked:
+        if name == "Check" and self._desk.is_open and not (self._desk.busy or self._desk.project.checked):
             self._check.start()
 
     def _step(self, name: str, *, number: int) -> widgets.Button:
@@ -85,7 +87,7 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
             return
         try:
             self._desk.open(Project.open(folder))
-        except CleanerError as error:
+        except (CleanerError, OSError) as error:
             self._where.value = sentence(str(error), tone="warn")
             self.go("Choose")
             return
@@ -95,6 +97,26 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
     def _refresh(self) -> None:
         if self._desk.is_open:
             project = self._desk.project
+            _remember(project.root)
             self._where.value = sentence(str(project.root)) + sentence(project.notice or "", tone="warn")
         for panel in self._panels.values():
-            panel.refresh()
+            self._guarded(panel.refresh)
+
+    def _guarded(self, refresh: Callable[[], None]) -> None:
+        """Bring a panel up to date; what goes wrong is said at the top, for a callback would swallow it."""
+        try:
+            refresh()
+        except (CleanerError, OSError) as error:
+            self._where.value = sentence(str(error), tone="warn")
+
+
+def _recent() -> str | None:
+    """Name the folder that this server showed last: a reload is a new kernel, and should come back to it."""
+    with contextlib.suppress(OSError, KeyError):
+        return Path(os.environ[RECENT]).read_text(encoding="utf-8")
+    return None
+
+
+def _remember(folder: Path) -> None:
+    with contextlib.suppress(OSError, KeyError):
+        Path(os.environ[RECENT]).write_text(str(folder), encoding="utf-8")

@@ -5,32 +5,30 @@ Importing it, opening a project and reviewing never import torch; only training 
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cleaner.app.agenda import agenda, check_verdict
 from cleaner.app.compare import Comparison, cleaned_labels, compare
 from cleaner.app.home import database_of, prepare, user
-from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, save_round
+from cleaner.app.pictures import Pictures
+from cleaner.app.rounds import NETWORK, load_predictions, load_rounds
+from cleaner.app.training import ask_to_stop, quiet_import, train_round, training_elsewhere
 from cleaner.catalog.digest import digest_of
-from cleaner.catalog.pixels import pixels, square
+from cleaner.catalog.pixels import square
 from cleaner.catalog.scan import scan
 from cleaner.catalog.store import load_catalog, save_catalog
-from cleaner.catalog.thumbnails import thumbnail
 from cleaner.changes.apply import apply_plan
 from cleaner.changes.export import write_csv
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.plan import make_plan
 from cleaner.changes.recover import recover
 from cleaner.changes.undo import undo_last
-from cleaner.errors import InputError, UnreadableImage
-from cleaner.ranking.queue import rank, without
+from cleaner.errors import CleanerError, InputError, Refused
+from cleaner.ranking.queue import rank
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
 from cleaner.types import (
@@ -40,7 +38,6 @@ from cleaner.types import (
     Finding,
     Plan,
     Predictions,
-    Progress,
     Queue,
     Receipt,
     Report,
@@ -68,9 +65,12 @@ class Project:
         kept = load_catalog(home / "catalog.npz", root=root)
         self._catalog: Catalog | None = kept[0] if kept else None
         self._findings: tuple[Finding, ...] = kept[1] if kept else ()
-        self._rows: dict[str, int] = {}
+        self._pictures = Pictures(home / "thumbnails", locations=ledger.locations)
         if self._catalog is not None and self._has_moved(self._catalog):
             self.verify()
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.root)!r})"
 
     @classmethod
     def open(cls, folder: str | Path, *, database: str | None = None, by: str | None = None) -> Project:
@@ -111,20 +111,12 @@ class Project:
             self.root, known=self._catalog, moved=self.ledger.locations(), report=report, stopped=stopped
         )
         save_catalog(catalog, findings, self.home / "catalog.npz")
-        self._catalog, self._findings, self._rows = catalog, findings, {}
+        self._catalog, self._findings = catalog, findings
         return findings
 
     def picture(self, identity: str) -> bytes:
         """Return the thumbnail of an image as JPEG, also of one in the trash. Raises UnreadableImage."""
-        self._rows = self._rows or self.catalog.positions()
-        row = self._rows.get(identity)
-        cache = self.home / "thumbnails"
-        if row is not None:
-            item = self.catalog.item(row)
-            return thumbnail(self.root / item.path, digest=item.digest, cache=cache)
-        if place := self.ledger.locations().get(identity):
-            return thumbnail(self.root / place, digest=digest_of(self.root / place), cache=cache)
-        raise UnreadableImage(f"{identity} is no longer in the dataset.")
+        return self._pictures.of(identity, catalog=self.catalog)
 
     # --- 2 what does a model make of it? ---
 
@@ -143,36 +135,27 @@ class Project:
         """Train on the images as they are now, score them all, and keep that as the next round.
 
         Until the end nothing of it is on disk: a stopped or failed training leaves the rounds before intact.
+        Raises Refused while a training of this project runs in another window.
         """
-        started = time.monotonic()
+        if problem := training_elsewhere(self.home):
+            raise Refused(problem)
         self.verify(report=report, stopped=stopped)
-        report(Progress("loading", 0, 0, note="loading the training library (about 20 s the first time)"))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the libraries say of each other
-            from cleaner.model.store import save_network
-            from cleaner.model.train import train
-
-        squares = partial(self._pixels, report=report, stopped=stopped)
-        trained = train(self.catalog, squares, config=config or TrainConfig(), report=report, stopped=stopped)
-        result = Round(
-            number=0,  # given when it is saved
-            config=trained.config,
-            vocab=self.catalog.vocab,
-            epochs=trained.epochs,
-            catalog_digest=self.catalog.digest(),
-            held_out=int(self.catalog.held_out().sum()),
-            device=trained.device,
-            notes=trained.notes,
-            seconds=time.monotonic() - started,
-            finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        return train_round(
+            self.catalog, home=self.home, config=config or TrainConfig(), report=report, stopped=stopped
         )
-        keep = partial(save_network, network=trained.network)
-        return save_round(result, trained.predictions, folder=self.home / "rounds", save_network=keep)
+
+    def stop_training(self) -> None:
+        """Ask a training of this project to stop, in whichever window it runs."""
+        ask_to_stop(self.home)
+
+    @property
+    def training_elsewhere(self) -> str | None:
+        """Say in a sentence that a training of this project runs, here or in another window; None if not."""
+        return training_elsewhere(self.home)
 
     def predict(self, images: Sequence[str | Path]) -> list[list[tuple[str, float]]]:
         """Ask the last round's network about image files; return classes and probabilities, best first."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_import():
             from cleaner.model.predict import predict
             from cleaner.model.store import load_network
 
@@ -188,14 +171,13 @@ class Project:
     def queue(self) -> Queue:
         """Return the images in the order in which to look at them, by the last round.
 
-        What was decided in earlier rounds does not come back; what was decided in this one stays in its
-        place, so that a page reads the same after a reload.
+        What was decided in earlier rounds does not come back, nor an image whose label has changed since the
+        round, by apply for instance: the order says nothing of it. What was decided in this round stays in
+        its place, so that a page reads the same after a reload.
         """
         number = self._round(None).number
         ranked = rank(self.predictions(number))
-        done = {key for key, decision in self.decisions().items() if decision.round < number}
-        gone = set(ranked.ids) - set(self.catalog.ids)
-        return without(ranked, done | gone)
+        return agenda(ranked, catalog=self.catalog, standing=self.decisions(), round=number)
 
     # --- 4 the person decides ---
 
@@ -212,7 +194,11 @@ class Project:
     def decide(
         self, items: Sequence[str], action: Action, *, label: str | None = None
     ) -> tuple[Decision, ...]:
-        """Record one verdict on some images, durably, as the grid would. Raises Refused."""
+        """Record one verdict on some images, durably, as the grid would.
+
+        Raises Refused for an image that isn't there, and for a label that is no class or the one it has.
+        """
+        check_verdict(self.catalog, items, action, label=label)
         number = self.rounds[-1].number if self.rounds else 0
         return self.journal.decide([(item, action, label) for item in items], round=number)
 
@@ -253,6 +239,7 @@ class Project:
 
     def _moving(self, move: Callable[..., Receipt], *, report: Report, stopped: Stop) -> Receipt:
         """Move files, and look again however it ended: some may have moved even so."""
+        self.notice = None
         try:
             return move(
                 root=self.root,
@@ -264,17 +251,20 @@ class Project:
                 stopped=stopped,
             )
         finally:
-            self.notice = None
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """Check the folder after files have moved; a fault there must not hide what was done."""
+        try:
             self.verify()
+        except (CleanerError, OSError) as error:
+            self.notice = f"The folder could not be checked again ({error}); check it before you go on."
 
     def _has_moved(self, catalog: Catalog) -> bool:
         """Say whether files were moved since the last check, by an apply that was killed before its own."""
         known = dict(zip(catalog.ids, catalog.paths, strict=True))
-        trash = f"{self.home.name}/"
-        expected = (
-            (key, None if at.startswith(trash) else at) for key, at in self.ledger.locations().items()
-        )
-        return any(known.get(key) != place for key, place in expected)
+        places = self.ledger.locations().items()
+        return any(known.get(key) != place and (self.root / place).exists() for key, place in places)
 
     def _round(self, number: int | None) -> Round:
         found = [r for r in self.rounds if number is None or r.number == number]
@@ -282,6 +272,3 @@ class Project:
             which = "yet" if number is None else f"with number {number}"
             raise InputError(f"There is no round {which}; train first.")
         return found[-1]
-
-    def _pixels(self, side: int, *, report: Report, stopped: Stop) -> NDArray[np.uint8]:
-        return pixels(self.catalog, side=side, cache=self.home / "pixels", report=report, stopped=stopped)

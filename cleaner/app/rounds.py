@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from cleaner.errors import InputError
 from cleaner.types import Epoch, Predictions, Round, TrainConfig, strings
 
 _ARRAYS = ("labels", "probs", "losses")
@@ -40,8 +42,27 @@ def save_round(
         (draft / "items.json").write_text(json.dumps(texts), encoding="utf-8")
         save_network(draft / NETWORK)
         (draft / "round.json").write_text(json.dumps(asdict(numbered), indent=1), encoding="utf-8")
+        _sync(draft)
         draft.rename(folder / f"{numbered.number:03d}")
+        _sync_folder(folder)
     return numbered
+
+
+def _sync(folder: Path) -> None:
+    """Bring everything in a folder to the disk, so that a power cut leaves a whole round or none."""
+    for path in folder.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # folders can't be opened everywhere
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _next_number(folder: Path) -> int:
@@ -69,10 +90,15 @@ def _read(raw: dict[str, object]) -> Round:
 
 
 def load_predictions(folder: Path, *, result: Round) -> Predictions:
-    """Read the predictions of a round."""
+    """Read the predictions of a round. Raises InputError if they are damaged."""
     home = folder / f"{result.number:03d}"
-    texts = json.loads((home / "items.json").read_text(encoding="utf-8"))
-    arrays = {name: np.load(home / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+    try:
+        texts = json.loads((home / "items.json").read_text(encoding="utf-8"))
+        arrays = {name: np.load(home / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"Round {result.number} in {home} is damaged; remove that folder or train again."
+        ) from error
     return Predictions(
         vocab=result.vocab, ids=strings(texts["ids"]), origins=strings(texts["origins"]), **arrays
     )

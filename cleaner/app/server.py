@@ -17,10 +17,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from cleaner.errors import CleanerError
 
 FOLDER = "CLEANER_FOLDER"  # tells the dashboard which project to open
+START = "CLEANER_START"  # where the chooser begins
+RECENT = "CLEANER_RECENT"  # the file that names the folder last opened, so that a reload comes back to it
 PORT = 8866
 PATIENCE = 60  # seconds for the server to start
 _HERE = Path(__file__).parent
@@ -34,31 +37,39 @@ def notebook() -> Path:
     raise CleanerError("The dashboard's notebook app.ipynb is missing; install cleaner again.")
 
 
+class Served(NamedTuple):
+    """A server that runs: its address, and the process to wait for."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+
+
 @contextlib.contextmanager
-def dashboard(folder: Path | None, *, port: int | None = None, theme: str = "light") -> Iterator[str]:
+def dashboard(folder: Path | None, *, port: int | None = None, theme: str = "light") -> Iterator[Served]:
     """Serve the dashboard on this machine until the block ends; yield its address once it answers.
 
     Without `port` the usual one is taken, or a free one if that is in use. Raises CleanerError with the
     server's own words if it does not start.
     """
-    opened = {} if folder is None else {FOLDER: str(folder.resolve())}
+    opened = {START: str(Path.cwd())} | ({} if folder is None else {FOLDER: str(folder.resolve())})
     with tempfile.TemporaryDirectory(prefix="cleaner-app-", ignore_cleanup_errors=True) as place:
         served = Path(shutil.copy(notebook(), place))
-        number = free_port(prefer=PORT) if port is None else port
-        with serve(served, port=number, theme=theme, environment=opened) as address:
-            yield address
+        number = free_port(prefer=PORT) if port is None else _checked(port)
+        opened[RECENT] = str(Path(place, ".recent"))
+        with serve(served, port=number, theme=theme, environment=opened) as running:
+            yield running
 
 
 @contextlib.contextmanager
 def serve(
     page: Path, *, port: int, theme: str = "light", environment: Mapping[str, str] | None = None
-) -> Iterator[str]:
+) -> Iterator[Served]:
     """Serve one notebook with Voila on 127.0.0.1; a page can reach the notebook's folder, so keep it bare."""
     log = page.with_name(".voila.log")
     process = _start(page, port=port, theme=theme, environment=environment or {}, log=log)
     try:
         _await_answer(port, process=process, log=log)
-        yield f"http://127.0.0.1:{port}/"
+        yield Served(f"http://127.0.0.1:{port}/", process)
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -73,6 +84,17 @@ def free_port(*, prefer: int = 0) -> int:
             probe.bind(("127.0.0.1", wanted))
             return int(probe.getsockname()[1])
     raise CleanerError("No port is free on 127.0.0.1; end another server or pass --port.")
+
+
+def _checked(port: int) -> int:
+    """Refuse a port that somebody listens on: the address would lead to their server, not to ours."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        raise CleanerError(f"Port {port} can't be used ({error}); give another, or none.") from error
+    return port
 
 
 def _start(

@@ -6,6 +6,8 @@ from pathlib import PurePosixPath
 
 from cleaner.types import Progress, Receipt, Round
 
+NAMED = 5  # of a long list, before the rest is counted
+
 
 def duration(seconds: float) -> str:
     """Say a length of time: «8 s», «2 min 05 s», «1 h 10 min»."""
@@ -39,12 +41,20 @@ def round_line(result: Round) -> str:
 
 def receipt_line(receipt: Receipt) -> str:
     """Say what an apply or an undo did, which files had to be renamed, and what failed and why."""
-    back = "put back where they were" if receipt.verb == "undo" else "moved; nothing was deleted"
+    verb = "put back; the decisions stay" if receipt.verb == "undo" else "moved; nothing was deleted"
     early = " Stopped before the end." if receipt.stopped else ""
-    renamed = "".join(
-        f" {done.source} is now {done.target}, because its name was taken."
-        for done in receipt.done
-        if PurePosixPath(done.source).name != PurePosixPath(done.target).name
-    )
-    failed = "".join(f" {failure.reason}" for failure in receipt.failed)
-    return f"{count(len(receipt.done), 'file')} {back}.{early}{renamed}{failed}"
+    renamed = [d for d in receipt.done if receipt.verb == "apply" and _name(d.source) != _name(d.target)]
+    names = "".join(f" {d.source} is now {d.target}, because its name was taken." for d in renamed[:NAMED])
+    failed = "".join(f" {failure.reason}" for failure in receipt.failed[:NAMED])
+    more = max(0, len(renamed) - NAMED) + max(0, len(receipt.failed) - NAMED)
+    rest = f" And {more:,} more such." if more else ""
+    return f"{count(len(receipt.done), 'file')} {verb}.{early}{names}{failed}{rest}"
+
+
+def plain(text: str) -> str:
+    """Escape what a terminal would obey or a table break on: control characters, newlines, bidi marks."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _name(path: str) -> str:
+    return PurePosixPath(path).name

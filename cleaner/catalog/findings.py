@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from cleaner.types import Catalog, Finding
 
+NAMED = 3
 ABNORMAL_SHARE = 0.3  # above this share of unreadable files the fault is more likely the disk's than theirs
 
 
@@ -29,16 +30,22 @@ def _of_group(catalog: Catalog, rows: Sequence[int]) -> list[Finding]:
         kind, severity, what = "leak", 0.7, f"on both sides of the split ({' and '.join(splits)})"
     else:
         kind, severity, what = "duplicate", 0.4, f"all labelled {labels[0]}"
-    others = {row: ", ".join(catalog.paths[other] for other in rows if other != row) for row in rows}
     return [
         Finding(
             catalog.ids[row],
             kind,
             severity,
-            f"{catalog.paths[row]} is the same file as {others[row]}: {what}.",
+            f"{catalog.paths[row]} is the same file as {_others(catalog, rows, row)}: {what}.",
         )
         for row in rows
     ]
+
+
+def _others(catalog: Catalog, rows: Sequence[int], row: int) -> str:
+    """Name the rest of a group, three at most: a group may have thousands."""
+    named = [catalog.paths[other] for other in rows[: NAMED + 1] if other != row][:NAMED]
+    more = len(rows) - 1 - len(named)
+    return ", ".join(named) + (f" and {more:,} more" if more else "")
 
 
 def too_many_failures(damaged: Sequence[Finding], *, total: int) -> list[Finding]:

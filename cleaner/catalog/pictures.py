@@ -29,6 +29,8 @@ def open_picture(path: Path, *, side: int | None = None) -> Image.Image:
         raise UnreadableImage(_why_unidentified(path)) from error
     except FileNotFoundError as error:
         raise UnreadableImage(f"{path.name} is gone; check the folder again.") from error
+    except PermissionError as error:
+        raise UnreadableImage(f"{path.name} may not be read ({error.strerror}).") from error
     except Image.DecompressionBombError as error:
         raise UnreadableImage(f"{path.name} has too many pixels to open safely; make it smaller.") from error
     except Exception as error:  # decoders raise whatever they stumble over in a broken file

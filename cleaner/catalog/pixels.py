@@ -5,7 +5,9 @@ Safe to delete; keyed by content, so that a renamed or relabelled image costs no
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -32,9 +35,16 @@ def pixels(
     CleanerError if the disk can't hold the array, Stopped on request; an older cache survives all three.
     """
     path = cache / f"{side}-{_key(catalog)}.npy"
-    if not path.exists():
-        _build(path, catalog=catalog, side=side, report=report, stopped=stopped)
-    array: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    cache.mkdir(parents=True, exist_ok=True)
+    with _alone(cache, report=report, stopped=stopped):
+        array = _load(path, count=len(catalog), side=side)
+        if array is None:
+            _build(path, catalog=catalog, side=side, report=report, stopped=stopped)
+            array = _load(path, count=len(catalog), side=side)
+    if array is None:
+        raise CleanerError(
+            f"The decoded images in {cache} can't be read back; delete that folder and train again."
+        )
     return array
 
 
@@ -44,24 +54,55 @@ def square(path: Path, *, side: int) -> NDArray[np.uint8]:
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
+@contextlib.contextmanager
+def _alone(cache: Path, *, report: Report, stopped: Stop) -> Iterator[None]:
+    """Let one window at a time build the cache; the others wait, can be stopped, and then find it there."""
+    lock = FileLock(cache / ".lock")
+    while True:
+        try:
+            lock.acquire(timeout=0.2)
+            break
+        except Timeout:
+            report(Progress("decoding", 0, 0, note="another window is decoding the images"))
+        if stopped():
+            raise Stopped("Stopped while waiting for another window; nothing was changed.")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _load(path: Path, *, count: int, side: int) -> NDArray[np.uint8] | None:
+    """Map an array from disk; None if there is none or it is damaged, which is as good as none."""
+    with contextlib.suppress(OSError, EOFError, ValueError):
+        array: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+        if array.shape == (count, side, side, 3) and array.dtype == np.uint8:
+            return array
+    return None
+
+
 def _key(catalog: Catalog) -> str:
     return hashlib.blake2b("".join(catalog.digests).encode(), digest_size=8).hexdigest()
 
 
 def _build(path: Path, *, catalog: Catalog, side: int, report: Report, stopped: Stop) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     _require_space(path.parent, len(catalog) * side * side * 3)
-    older = _older(path.parent, side=side)
+    older = [array for array in _older(path.parent, side=side) if array != path]
     draft = path.with_suffix(".draft")
     try:
         _fill(draft, catalog=catalog, side=side, older=older, report=report, stopped=stopped)
+        with draft.open("rb+") as written:
+            os.fsync(
+                written.fileno()
+            )  # else a power cut could leave an array of the right size, full of zeros
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
     path.with_suffix(".digests").write_text("\n".join(catalog.digests))
     for outdated in older:
-        outdated.unlink(missing_ok=True)
-        outdated.with_suffix(".digests").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # on Windows one that another window still reads can't be removed
+            outdated.unlink()
+            outdated.with_suffix(".digests").unlink()
 
 
 def _fill(
@@ -83,9 +124,9 @@ def _copy_known(out: NDArray[np.uint8], *, catalog: Catalog, older: list[Path]) 
     """Copy the rows that an older array already has; return the rows still to be decoded."""
     have: dict[str, tuple[NDArray[np.uint8], int]] = {}
     for path in older:
-        array = np.load(path, mmap_mode="r")
         digests = path.with_suffix(".digests").read_text().split("\n")
-        have.update({digest: (array, row) for row, digest in enumerate(digests)})
+        if (array := _load(path, count=len(digests), side=out.shape[1])) is not None:
+            have.update({digest: (array, row) for row, digest in enumerate(digests)})
     missing = []
     for row, digest in enumerate(catalog.digests):
         if digest in have:

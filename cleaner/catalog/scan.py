@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 
 from cleaner.catalog.digest import digest_of, split_of
 from cleaner.catalog.findings import duplicates, too_many_failures
+from cleaner.catalog.identity import departed, identities
 from cleaner.catalog.pictures import open_picture, upright_size
 from cleaner.errors import InputError, Stopped, UnreadableImage
 from cleaner.types import Catalog, Finding, Progress, Report, Split, Stop, never, quiet, strings
@@ -60,32 +61,41 @@ def scan(
     ids carry over, also to files that the person has moved (recognised by content). `moved` maps ids to where
     this program has put them. Raises InputError for a folder that isn't there or holds no class folders.
     """
+    require_class_folders(root)
     level = class_level(root)
     files, findings = _list_files(root, level=level)
     seen, damaged = _check_all(root, files, known=known, report=report, stopped=stopped)
     findings += damaged
-    catalog = _assemble(root, seen, level=level, known=known, moved=moved or {})
-    if not len(catalog) and not catalog.vocab:
-        raise InputError(
-            f"{root} holds no class folders with images; put the images of each class into their own folder."
-        )
+    used = [*files, *(finding.item for finding in findings)]
+    empty = _empty_classes(root, level=level, used=used)
+    catalog = _assemble(root, seen, classes=empty, level=level, known=known, moved=moved or {})
     findings += duplicates(catalog)
     findings += too_many_failures(damaged, total=len(files))
     return catalog, tuple(sorted(findings, key=lambda f: (-f.severity, f.kind, f.item)))
 
 
-def class_level(root: Path) -> int:
-    """Say which part of a path names the class: 1 under split folders such as train and valid, else 0."""
+def require_class_folders(root: Path) -> None:
+    """Raise InputError for a folder that isn't there or has no folders in it."""
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; choose the folder that holds one folder per class.")
-    tops = [entry.name.lower() for entry in _folders(root)]
-    split = "train" in tops and len(tops) > 1 and all(name in GIVEN_SPLITS for name in tops)
-    return 1 if split else 0
+    if not _folders(root):
+        raise InputError(
+            f"{root} holds no folders; choose the one that holds a folder per class, {root.parent} perhaps."
+        )
+
+
+def class_level(root: Path) -> int:
+    """Say which part of a path names the class: 1 under split folders such as train and valid, else 0."""
+    tops = {entry.name.lower() for entry in _folders(root)}
+    return 1 if "train" in tops and any(GIVEN_SPLITS.get(name, "train") != "train" for name in tops) else 0
 
 
 def _folders(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        found = [e for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+    try:
+        with os.scandir(folder) as entries:
+            found = [e for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+    except OSError:  # the walk reports it
+        return []
     return sorted(found, key=lambda e: e.name)
 
 
@@ -93,9 +103,16 @@ def _list_files(root: Path, *, level: int) -> tuple[list[str], list[Finding]]:
     """Walk without following links; return the labelled files, and a finding for each that can't be taken."""
     files: list[str] = []
     findings: list[Finding] = []
-    for folder, inner, names in os.walk(root):
+
+    def closed(error: OSError) -> None:
+        shown = _shown(Path(error.filename).relative_to(root).as_posix())
+        detail = f"The folder {shown} may not be read ({error.strerror}); nothing in it was checked."
+        findings.append(Finding(shown, "closed folder", 1.0, detail))
+
+    for folder, inner, names in os.walk(root, onerror=closed):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in sorted(names):
+        linked = [name for name in inner if Path(folder, name).is_symlink()]
+        for name in [*linked, *sorted(names)]:
             if name.startswith(".") or name.lower() in SYSTEM_FILES:
                 continue
             full = Path(folder, name)
@@ -107,14 +124,20 @@ def _list_files(root: Path, *, level: int) -> tuple[list[str], list[Finding]]:
     return files, findings
 
 
+def _shown(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
 def _unusable(full: Path, path: str, *, level: int) -> Finding | None:
-    shown = path.encode("utf-8", "backslashreplace").decode()
+    shown, top = _shown(path), path.split("/")[0]
     if shown != path:
         return Finding(shown, "odd name", 0.6, f"The name of {shown} is not valid text; rename the file.")
     if full.is_symlink():
-        return Finding(path, "link", 0.5, f"{path} is a link; put the file itself into the dataset.")
+        return Finding(path, "link", 0.5, f"{path} is a link; put the files themselves into the dataset.")
     if not full.is_file():
         return Finding(path, "not a file", 0.5, f"{path} is not a regular file and was left out.")
+    if level and top.lower() not in GIVEN_SPLITS:
+        return Finding(path, "no split", 1.0, f"{path} lies beside the split folders; move {top} into them.")
     if path.count("/") <= level:
         return Finding(path, "no label", 0.5, f"{path} lies outside the class folders; move it into one.")
     return None
@@ -168,14 +191,18 @@ def _check(root: Path, path: str, *, before: Mapping[str, _Seen]) -> _Seen | Fin
 
 
 def _assemble(
-    root: Path, seen: list[_Seen], *, level: int, known: Catalog | None, moved: Mapping[str, str]
+    root: Path,
+    seen: list[_Seen],
+    *,
+    classes: Iterable[str],
+    level: int,
+    known: Catalog | None,
+    moved: Mapping[str, str],
 ) -> Catalog:
-    ids = identities(seen, known=known, moved=moved)
-    rows = sorted(zip(ids, seen, strict=True), key=lambda row: row[0])
+    ids = identities({row.path: row.digest for row in seen}, known=known, moved=moved)
+    rows = sorted(((ids[row.path], row) for row in seen), key=lambda pair: pair[0])
     labels = [row.path.split("/")[level] for _, row in rows]
-    vocab = tuple(
-        sorted({*labels, *_empty_classes(root, level=level)}, key=lambda name: (name.casefold(), name))
-    )
+    vocab = tuple(sorted({*labels, *classes}, key=lambda name: (name.casefold(), name)))
     codes = {name: code for code, name in enumerate(vocab)}
     return Catalog(
         root=root,
@@ -190,6 +217,7 @@ def _assemble(
         bytes=np.array([row.bytes for _, row in rows], dtype=np.int64),
         mtimes=np.array([row.mtime for _, row in rows], dtype=np.int64),
         class_level=level,
+        departed=departed(known, staying=set(ids.values())),
     )
 
 
@@ -197,51 +225,15 @@ def _split(row: _Seen, *, level: int) -> Split:
     return GIVEN_SPLITS[row.path.split("/")[0].lower()] if level else split_of(row.digest)
 
 
-def _empty_classes(root: Path, *, level: int) -> Iterator[str]:
-    """Name the class folders without a single file: emptied by cleaning, or made for new labels."""
-    parents = [root] if level == 0 else [Path(entry.path) for entry in _folders(root)]
-    for parent in parents:
-        for entry in _folders(parent):
-            if not any(Path(entry.path).iterdir()) and entry.name.isprintable():
-                yield entry.name
-
-
-def identities(seen: Sequence[_Seen], *, known: Catalog | None, moved: Mapping[str, str]) -> list[str]:
-    """Give each file the id it has had, or a new one: its path, numbered if an earlier image had it."""
-    last = dict(zip(known.ids, known.paths, strict=True)) if known is not None else {}
-    present = {row.path: row.digest for row in seen}
-    # where the person has moved a file again since, the last scan knows better than the program's own record
-    unmoved = _unmoved(known, present)
-    last |= {key: path for key, path in moved.items() if key not in unmoved}
-    by_path = {path: identity for identity, path in last.items()}
-    adrift: dict[str, list[str]] = {}
-    if known is not None:
-        for identity, digest in zip(known.ids, known.digests, strict=True):
-            if last[identity] not in present and not last[identity].startswith("."):
-                adrift.setdefault(digest, []).append(identity)
-    taken = set(last)
-    ids = []
-    for row in seen:
-        identity = by_path.get(row.path)
-        if identity is None and adrift.get(row.digest):
-            identity = adrift[row.digest].pop(0)
-        ids.append(identity or _new_id(row.path, taken=taken))
-        taken.add(ids[-1])
-    return ids
-
-
-def _unmoved(known: Catalog | None, present: Mapping[str, str]) -> set[str]:
-    """Name the images that still lie where the last scan saw them."""
-    if known is None:
-        return set()
-    rows = zip(known.ids, known.paths, known.digests, strict=True)
-    return {identity for identity, path, digest in rows if present.get(path) == digest}
-
-
-def _new_id(path: str, *, taken: set[str]) -> str:
-    if path not in taken:
-        return path
-    number = 2
-    while f"{path}#{number}" in taken:
-        number += 1
-    return f"{path}#{number}"
+def _empty_classes(root: Path, *, level: int, used: Iterable[str]) -> set[str]:
+    """Name the class folders in which nothing at all was found: emptied by cleaning, or made for later."""
+    parents = (
+        [root] if level == 0 else [Path(e.path) for e in _folders(root) if e.name.lower() in GIVEN_SPLITS]
+    )
+    found = {tuple(path.split("/")[: level + 1]) for path in used}
+    return {
+        entry.name
+        for parent in parents
+        for entry in _folders(parent)
+        if _shown(entry.name) == entry.name and Path(entry.path).relative_to(root).parts not in found
+    }

@@ -23,6 +23,7 @@ def save_catalog(catalog: Catalog, findings: tuple[Finding, ...], path: Path) ->
         "vocab": catalog.vocab,
         "class_level": catalog.class_level,
         "labels_in": catalog.labels_in,
+        "departed": dict(catalog.departed),
         "findings": [[f.item, f.kind, f.severity, f.detail] for f in findings],
     }
     columns = {name: _pack("\0".join(getattr(catalog, name))) for name in _TEXTS}
@@ -48,6 +49,7 @@ def load_catalog(path: Path, *, root: Path) -> tuple[Catalog, tuple[Finding, ...
             vocab=tuple(head["vocab"]),
             class_level=head["class_level"],
             labels_in=head["labels_in"],
+            departed=head["departed"],
             **columns,
         )
         return catalog, tuple(Finding(*finding) for finding in head["findings"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from cleaner.errors import InputError
@@ -19,6 +20,8 @@ def write_csv(catalog: Catalog, standing: Standing, path: Path) -> Path:
     `path` is relative to the dataset and where the image lies now; `given_label` the one it came with.
     UTF-8, in the order of the ids. Errors: InputError if the file can't be written.
     """
+    if not path.name or path.is_dir():
+        raise InputError(f"{str(path)!r} is not a file name; give one, such as cleaned.csv.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         # Names that are not valid text are written as the very bytes that the disk has.
@@ -32,7 +35,8 @@ def write_csv(catalog: Catalog, standing: Standing, path: Path) -> Path:
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror}; choose another place.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
     return path
 
 

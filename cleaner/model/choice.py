@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from cleaner.errors import InputError
+from cleaner.model.checks import check_settings
 from cleaner.model.network import IMAGENET, SMALL, Network, Stats, check_arch, fine_tunable, small_network
 from cleaner.model.weights import pretrained, read_weights
 from cleaner.types import Catalog, Report, Stop, TrainConfig
-
-SIDES = (16, 1024)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,21 +50,6 @@ def choose(catalog: Catalog, *, config: TrainConfig, report: Report, stopped: St
     return _fine_tuned(catalog, config, file, stats=stats)
 
 
-def check_settings(config: TrainConfig) -> None:
-    """Raise InputError, one sentence, for a setting that nobody can train with."""
-    low, high = SIDES
-    if config.size is not None and not low <= config.size <= high:
-        raise InputError(
-            f"size is {config.size}, but must be {low} to {high} pixels; leave it out to have it chosen."
-        )
-    if config.epochs is not None and config.epochs < 1:
-        raise InputError(f"epochs is {config.epochs}, but must be at least 1.")
-    if config.lr is not None and not 0 < config.lr < float("inf"):
-        raise InputError(f"lr is {config.lr}, but must be above 0; leave it out to have it chosen.")
-    if config.batch_size < 1:
-        raise InputError(f"batch_size is {config.batch_size}, but must be at least 1.")
-
-
 def own_scale(catalog: Catalog) -> int:
     """Return the side at which to train from scratch: the usual shorter side, a multiple of 8, 32 to 128."""
     usual = float(np.median(np.minimum(catalog.widths, catalog.heights)))
@@ -90,10 +74,11 @@ def _scratch(catalog: Catalog, config: TrainConfig, *notes: str) -> Choice:
 
 def _fallback(catalog: Catalog, config: TrainConfig, error: Exception) -> Choice:
     size = config.size or own_scale(catalog)
-    reason = getattr(error, "reason", None) or error
+    cause = getattr(error, "reason", None) or error
+    reason = getattr(cause, "strerror", None) or cause
     note = (
         f"The pretrained weights of {config.arch} could not be downloaded (no network? {reason}), so a small "
-        f"network is trained from scratch at {size} px; give weights=PATH to use your own."
+        f"network is trained from scratch at {size} px; name a file of your own as weights to use that."
     )
     return _scratch(catalog, config, note)
 

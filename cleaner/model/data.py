@@ -17,9 +17,8 @@ from fastai.vision.augment import aug_transforms
 from fasttransform import Pipeline
 from numpy.typing import NDArray
 
+from cleaner.model.checks import Rows
 from cleaner.types import Ints
-
-Rows = NDArray[np.intp]
 
 
 class PixelLoader(DataLoader):  # type: ignore[misc]  # fastai is untyped

@@ -16,8 +16,8 @@ INTERVAL = 0.1  # seconds between two reports, or the browser has no time to dra
 class Meter:
     """Counts the batches of training and scoring together, and reports them at a bearable pace."""
 
-    def __init__(self, total: int, *, report: Report, stopped: Stop):
-        self.total, self.done = total, 0
+    def __init__(self, total: int, *, report: Report, stopped: Stop, notes: tuple[str, ...] = ()):
+        self.total, self.done, self.notes = total, 0, notes
         self.epochs: tuple[Epoch, ...] = ()
         self._report, self._stopped = report, stopped
         self._begun, self._said = time.monotonic(), -math.inf
@@ -33,7 +33,8 @@ class Meter:
     def say(self, phase: str, *, note: str) -> None:
         """Report now."""
         self._said = time.monotonic()
-        self._report(Progress(phase, self.done, self.total, self._said - self._begun, note, self.epochs))
+        elapsed = self._said - self._begun
+        self._report(Progress(phase, self.done, self.total, elapsed, note, self.epochs, self.notes))
 
 
 class Watch(Callback):  # type: ignore[misc]  # fastai is untyped

@@ -22,8 +22,9 @@ from fastai.torch_core import no_random, params
 from numpy.typing import NDArray
 
 from cleaner.errors import InputError, TrainingError
+from cleaner.model.checks import split_rows
 from cleaner.model.choice import Choice, choose
-from cleaner.model.data import Rows, loaders
+from cleaner.model.data import loaders
 from cleaner.model.device import device, device_line
 from cleaner.model.network import Network, layer_groups
 from cleaner.model.predict import batches, log_probs
@@ -63,7 +64,7 @@ def train(
     `pixels` is called once, after the settings are known to be good. The same catalog, config and seed give
     the same predictions on a CPU. Raises InputError, TrainingError or Stopped, one sentence each.
     """
-    learned, validated = _split(catalog)
+    learned, validated = split_rows(catalog)
     with _memory_errors_explained(config):
         with no_random(config.seed):
             choice = choose(catalog, config=config, report=report, stopped=stopped)
@@ -91,24 +92,6 @@ def train(
     )
 
 
-def _split(catalog: Catalog) -> tuple[Rows, Rows]:
-    """Return the rows to learn from and those to validate on; InputError, one sentence, if there are none."""
-    train, valid, test = (np.flatnonzero(catalog.splits == split) for split in ("train", "valid", "test"))
-    if not len(catalog):
-        raise InputError(f"There are no images in {catalog.root}; choose a folder with one folder per class.")
-    if not len(train):
-        raise InputError("There are no training images; put some outside the folders valid and test.")
-    classes = np.unique(catalog.labels[train])
-    if len(classes) < 2:
-        only = catalog.vocab[classes[0]]
-        raise InputError(f"All training images are labelled {only!r}; a training needs at least two classes.")
-    if not len(valid) and not len(test):
-        raise InputError(
-            "There are no held-out images; add images, or a folder valid with some of each class."
-        )
-    return train, valid if len(valid) else test
-
-
 def _check_pixels(images: NDArray[np.uint8], *, catalog: Catalog, size: int) -> None:
     wanted = (len(catalog), size, size, 3)
     if images.shape != wanted or images.dtype != np.uint8:
@@ -122,7 +105,7 @@ def _fit(choice: Choice, dls: DataLoaders, *, scored: int, report: Report, stopp
     """
     epochs, rate, scratch = choice.epochs, choice.lr, choice.from_scratch
     total = (epochs + (not scratch)) * (len(dls.train) + len(dls.valid)) + batches(scored)
-    meter = Meter(total, report=report, stopped=stopped)
+    meter = Meter(total, report=report, stopped=stopped, notes=choice.notes)
     watch = Watch(meter, epochs=epochs, head_first=not scratch, lr=rate)
     learner = _learner(choice, dls, watch=watch)
     with learner.no_logging():

@@ -7,7 +7,7 @@ reaches the disk, and no pixel ever lies in a trait.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ import numpy as np
 import traitlets
 
 from cleaner.errors import CleanerError, InputError
-from cleaner.review.journal import Journal
+from cleaner.review.journal import Journal, Verdict
 from cleaner.review.protocol import (
     PAGE,
     REFUSED,
@@ -30,7 +30,7 @@ from cleaner.review.protocol import (
     Terms,
     parse,
     request_of,
-    saved,
+    stands,
 )
 from cleaner.types import Decision, Queue, Standing
 
@@ -181,24 +181,31 @@ class ReviewGrid(anywidget.AnyWidget):
             sentence = f"Cleaner failed: {type(error).__name__}: {error}"
             self.send({"kind": REFUSED, "request": request, "sentence": sentence})
 
-    def _decided(self, ask: Ask, *, round: int) -> tuple[Decision, ...]:
-        if isinstance(ask, AskDecide):
-            return self._journal.decide(ask.verdicts, round=round)
-        return self._journal.undo(round=round)
+    def _decided(self, ask: Ask, *, round: int) -> list[str]:
+        """Keep what is new in what was asked, and return the images that it spoke of."""
+        if not isinstance(ask, AskDecide):
+            return [event.item for event in self._journal.undo(round=round)]
+        standing = self._journal.standing()
+        spared = standing if ask.rest else {}
+        new = [v for v in ask.verdicts if v[0] not in spared and not _repeats(standing.get(v[0]), v)]
+        if new or not ask.verdicts:
+            self._journal.decide(new, round=round)
+        return [item for item, _, _ in ask.verdicts]
 
-    def _send_saved(self, pages: Pages, request: int | None, decisions: tuple[Decision, ...]) -> None:
-        self._count(self._journal.standing())
-        page = pages.of(decisions[0].item)
-        self.send({"kind": SAVED, "request": request, "verdicts": saved(decisions), "page": page})
+    def _send_saved(self, pages: Pages, request: int | None, items: Sequence[str]) -> None:
+        standing = self._journal.standing()
+        self._count(standing)
+        verdicts = stands(items, standing)
+        self.send({"kind": SAVED, "request": request, "verdicts": verdicts, "page": pages.of(items[0])})
 
     def _send_page(self, pages: Pages, request: int | None, page: int | None) -> None:
         standing = self._journal.standing()
         number = pages.first_undecided(standing) if page is None else page
         tiles = [pages.tile(row) for row in pages.rows_of(number)]
         pixels = self._with_pictures(tiles)
-        decided = [standing[tile["id"]] for tile in tiles if tile["id"] in standing]
+        decided = [tile["id"] for tile in tiles if tile["id"] in standing]
         message = {"kind": PAGE, "request": request, "epoch": pages.epoch, "page": number, "tiles": tiles}
-        self.send({**message, "verdicts": saved(decided)}, [pixels])
+        self.send({**message, "verdicts": stands(decided, standing)}, [pixels])
 
     def _with_pictures(self, tiles: list[dict[str, Any]]) -> bytes:
         """Add to each tile where its picture lies in the bytes returned, or the sentence that replaces it."""
@@ -221,6 +228,11 @@ class ReviewGrid(anywidget.AnyWidget):
 
     def _count(self, standing: Mapping[str, Decision]) -> None:
         self.set_trait("counts", self._pages.counts(standing))
+
+
+def _repeats(kept: Decision | None, verdict: Verdict) -> bool:
+    """Say whether a verdict is the one that stands: to write it again would make the next undo do nothing."""
+    return kept is not None and (kept.item, kept.action, kept.label) == verdict
 
 
 def _finite(value: float) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from cleaner.errors import Refused
-from cleaner.types import ACTIONS, Action, Decision
+from cleaner.types import ACTIONS, Action, Standing
 
 PAGE, DECIDE, UNDO = "page", "decide", "undo"
 SAVED, REFUSED = "saved", "refused"
@@ -32,9 +32,10 @@ class AskPage:
 
 @dataclass(frozen=True, slots=True)
 class AskDecide:
-    """Keep these verdicts, as one batch."""
+    """Keep these verdicts, as one batch; `rest` spares what is decided meanwhile, in another window."""
 
     verdicts: tuple[tuple[str, Action, str | None], ...]
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +71,19 @@ def parse(message: object, *, terms: Terms) -> Ask:
     if kind == PAGE:
         return AskPage(_page(message.get("page"), pages=terms.pages))
     if kind == DECIDE:
-        return AskDecide(_verdicts(message.get("verdicts"), terms=terms))
+        return AskDecide(_verdicts(message.get("verdicts"), terms=terms), rest=message.get("rest") is True)
     if kind == UNDO:
         return AskUndo()
     raise Refused(f"{_shown(kind)} is no kind of message that this grid knows; reload the page.")
 
 
-def saved(decisions: Sequence[Decision]) -> list[dict[str, str | None]]:
-    """Write decisions the way the browser reads them."""
-    return [{"id": event.item, "action": event.action, "label": event.label} for event in decisions]
+def stands(items: Sequence[str], standing: Standing) -> list[dict[str, str | None]]:
+    """Write what stands for some images the way the browser reads it, "clear" where nothing does."""
+    found = [(item, standing.get(item)) for item in items]
+    return [
+        {"id": item, "action": kept.action if kept else "clear", "label": kept.label if kept else None}
+        for item, kept in found
+    ]
 
 
 def _page(page: object, *, pages: int) -> int | None:

@@ -76,8 +76,8 @@ def _review_page(page: Page, truth: dict[str, str]) -> dict[str, tuple[str, str 
 
 
 def test_a_person_goes_once_round_the_loop(built: Demo, page: Page) -> None:
-    with dashboard(built.folder) as address:
-        page.goto(address)
+    with dashboard(built.folder) as served:
+        page.goto(served.address)
         expect(page.get_by_text("Checked: 1,797 images, 0 findings.")).to_be_visible(timeout=LONG)
         _shot(page, "check")
         _press(page, "Next: train")
@@ -148,8 +148,8 @@ def test_a_kernel_killed_in_the_middle_of_a_page_loses_no_verdict(tmp_path: Path
     built = build_demo(tmp_path)
     project = Project.open(built.folder)
     project.train(CONFIG)
-    with dashboard(built.folder) as address:
-        page.goto(address)
+    with dashboard(built.folder) as served:
+        page.goto(served.address)
         expect(page.locator(".cleaner-grid .tile img")).to_have_count(24, timeout=LONG)
         _tab_into_the_grid(page)
         decided = []
@@ -179,8 +179,8 @@ def test_a_kernel_killed_in_the_middle_of_an_apply_loses_no_file(tmp_path: Path,
     movers = [i for i in project.catalog.ids if i.startswith(("1/", "2/", "3/", "4/", "5/"))]
     project.decide(movers, "relabel", label="7")
     before = {path.name: path.read_bytes() for path in built.folder.glob("*/*.png")}
-    with dashboard(built.folder) as address:
-        page.goto(address)
+    with dashboard(built.folder) as served:
+        page.goto(served.address)
         _press(page, "5 Apply")
         _press(page, f"Apply {len(movers)} changes")
         while sum((built.folder / i).exists() for i in movers) > len(movers) * 0.9:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -12,12 +15,25 @@ from cleaner import Dashboard, Project
 from cleaner.app.background import Task
 from cleaner.app.panels.apply import plan_view
 from cleaner.app.panels.check import class_table, findings_table
+from cleaner.app.panels.choose import FolderChooser
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import button, curves, figure, sentence, table
-from cleaner.app.words import duration, time_left
+from cleaner.app.server import dashboard as server
+from cleaner.app.words import duration, plain, receipt_line, time_left
 from cleaner.catalog.scan import scan
 from cleaner.errors import CleanerError, InputError, Stopped
-from cleaner.types import Epoch, Finding, Operation, Plan, Progress, quiet
+from cleaner.types import (
+    Epoch,
+    Finding,
+    Operation,
+    Plan,
+    Progress,
+    Receipt,
+    Refusal,
+    Round,
+    TrainConfig,
+    quiet,
+)
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
 
@@ -74,7 +90,8 @@ def test_every_step_can_be_visited_before_anything_is_done(monkeypatch: pytest.M
 def test_a_runner_shows_progress_and_the_sentence_at_the_end() -> None:
     runner = Runner(Desk(go=lambda _: None), button("Go"))
     runner.run(
-        lambda report, _: report(Progress("working", 1, 2, 1.0, "half-way")), on_done=lambda _: "All done."
+        lambda report, _: report(Progress("working", 1, 2, 1.0, "half-way")),
+        on_done=lambda _: ("All done.", "good"),
     )
     _wait(lambda: "All done." in runner.line.value)
     assert not runner.starts[0].disabled
@@ -89,7 +106,7 @@ def test_a_runner_stops_on_request_and_says_so() -> None:
             time.sleep(0.005)
         raise Stopped("Stopped; nothing was changed.")
 
-    runner.run(work, on_done=lambda _: "never")
+    runner.run(work, on_done=lambda _: ("never", "good"))
     runner.stop_button.click()
     _wait(lambda: "nothing was changed" in runner.line.value)
 
@@ -97,8 +114,8 @@ def test_a_runner_stops_on_request_and_says_so() -> None:
 def test_one_long_task_at_a_time() -> None:
     desk, gate = Desk(go=lambda _: None), threading.Event()
     first, second = Runner(desk, button("One")), Runner(desk, button("Two"))
-    first.run(lambda *_: gate.wait(10), on_done=lambda _: "first")
-    second.run(lambda *_: None, on_done=lambda _: "second")
+    first.run(lambda *_: gate.wait(10), on_done=lambda _: ("first", "good"))
+    second.run(lambda *_: None, on_done=lambda _: ("second", "good"))
     assert "still running" in second.line.value
     assert not second.starts[0].disabled
     gate.set()
@@ -139,3 +156,53 @@ def test_time_left_is_said_once_there_is_a_pace_and_until_the_end() -> None:
     assert time_left(Progress("x", 0, 10, 5.0)) == ""
     assert time_left(Progress("x", 5, 10, 5.0)) == "5 s left"
     assert time_left(Progress("x", 10, 10, 5.0)) == ""
+
+
+def test_the_chooser_shows_folder_names_as_text() -> None:
+    assert "&lt;img" in FolderChooser._LBL_TEMPLATE.format("/x/<img src=x>", "green")
+    assert "&lt;img" not in str(FolderChooser._LBL_TEMPLATE)
+
+
+def test_a_damaged_round_does_not_hide_the_rest_of_the_dashboard(folder: Callable[..., Path]) -> None:
+    root = folder()
+    (root / ".cleaner" / "rounds" / "001").mkdir(parents=True)
+    Project.open(root).verify()
+    config = asdict(TrainConfig(size=32))
+    about = Round(1, TrainConfig(), ("black",), (), "", 1, 0.5, "CPU", (), 1.0, "")  # type: ignore[arg-type]
+    text = json.dumps(asdict(about) | {"config": config})
+    (root / ".cleaner" / "rounds" / "001" / "round.json").write_text(text)
+    dashboard = Dashboard(root)
+    dashboard.go("Compare")
+    assert "Round 1 in" in _texts(dashboard)
+    dashboard.go("Check")
+    assert "grizzly" in _texts(dashboard)
+
+
+def test_an_undo_and_an_apply_say_what_they_did() -> None:
+    moved = Operation("i", "move", "a/1.png", "b/1-2.png", "a", "b", "", 1)
+    back = Operation("i", "move", "b/1-2.png", "a/1.png", "b", "a", "", 1)
+    assert "a/1.png is now b/1-2.png" in receipt_line(Receipt(1, "apply", done=(moved,)))
+    assert receipt_line(Receipt(2, "undo", done=(back,))) == "1 file put back; the decisions stay."
+    failed = tuple(Refusal("i", f"{n} failed.") for n in range(9))
+    assert receipt_line(Receipt(3, "apply", failed=failed)).endswith("4 failed. And 4 more such.")
+
+
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    assert plain("a\n\x1b[31mb\u202ec") == "a\\n\\x1b[31mb\\u202ec"
+    assert plain("grün 🐻 [/x]") == "grün 🐻 [/x]"
+
+
+def test_a_port_that_is_taken_is_refused() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(CleanerError, match="can't be used"), server(None, port=taken.getsockname()[1]):
+            pass
+
+
+def test_a_reload_comes_back_to_the_folder(folder: Callable[..., Path], tmp_path: Path, monkeypatch) -> None:
+    root = folder()
+    monkeypatch.delenv("CLEANER_FOLDER", raising=False)
+    monkeypatch.setenv("CLEANER_RECENT", str(tmp_path / "recent"))
+    Dashboard(root)
+    assert str(root) in _texts(Dashboard())

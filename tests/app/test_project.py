@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cleaner import Project, TrainConfig
-from cleaner.errors import CleanerError, InputError, Stopped
+from cleaner.errors import CleanerError, InputError, Refused, Stopped
 from cleaner.ranking.queue import rank
 from cleaner.types import Progress
 from tests.support.images import colour_fields
@@ -152,6 +152,97 @@ def test_new_images_join_the_next_round(project: Project) -> None:
     Image.new("RGB", (40, 40), "red").save(project.root / "black" / "new.png")
     project.train(QUICK)
     assert "black/new.png" in set(project.queue().ids)
+
+
+def test_what_was_applied_leaves_the_queue_and_undo_brings_it_back(project: Project) -> None:
+    project.decide(["teddy/planted.png"], "relabel", label="black")
+    project.decide(["grizzly/001.png"], "delete")
+    before = set(project.queue().ids)
+    project.apply()
+    assert before - set(project.queue().ids) == {"teddy/planted.png", "grizzly/001.png"}
+    project.undo()
+    assert set(project.queue().ids) == before
+
+
+def test_a_class_folder_made_since_the_round_can_be_given_to_images(project: Project) -> None:
+    (project.root / "polar").mkdir()
+    project.verify()
+    assert "polar" in project.queue().vocab
+    project.decide(["black/001.png"], "relabel", label="polar")
+    project.apply()
+    assert (project.root / "polar" / "001.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("items", "label", "sentence"),
+    [
+        ("black/001.png", "teddy", "Give a list"),
+        (["nope.png"], "teddy", "no image of this dataset"),
+        (["black/001.png"], "teddi", "no class here"),
+        (["black/001.png"], "black", "already"),
+    ],
+)
+def test_a_verdict_that_makes_no_sense_is_refused(project: Project, items, label: str, sentence: str) -> None:
+    with pytest.raises(Refused, match=sentence):
+        project.decide(items, "relabel", label=label)
+    assert project.decisions() == {}
+
+
+def test_a_thumbnail_is_of_the_picture_that_is_there_now(project: Project) -> None:
+    project.picture("black/001.png")
+    shown = project.picture("teddy/001.png")
+    one, two, aside = (project.root / name for name in ("black/001.png", "teddy/001.png", "aside"))
+    one.rename(aside)
+    two.rename(one)
+    aside.rename(two)
+    assert project.picture("black/001.png") == shown
+    project.verify()
+    assert project.picture("teddy/001.png") == shown  # its id went with it
+
+
+def test_one_database_holds_one_project(project: Project, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("CLEANER_DATABASE", f"sqlite:///{tmp_path / 'team.db'}")
+    mine = colour_fields(tmp_path / "mine", each=4)
+    Project.open(mine).decide(["black/000.png"], "delete")
+    assert len(Project.open(mine).plan()) == 1
+    with pytest.raises(InputError, match="holds another project"):
+        Project.open(colour_fields(tmp_path / "other", each=4))
+
+
+def test_a_damaged_round_is_named(project: Project) -> None:
+    (project.home / "rounds" / "001" / "probs.npy").write_bytes(b"")
+    with pytest.raises(InputError, match=r"Round 1 in .* is damaged"):
+        project.queue()
+
+
+def test_two_windows_do_not_train_at_once_and_one_can_stop_the_other(project: Project) -> None:
+    other = Project.open(project.root)
+    ended: list[Exception] = []
+
+    def work() -> None:
+        try:
+            project.train(TrainConfig(weights="scratch", epochs=500, size=32))
+        except Stopped as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while other.training_elsewhere is None:
+        thread.join(0.01)
+    with pytest.raises(Refused, match="running in another window"):
+        other.train(QUICK)
+    while not ended:
+        other.stop_training()
+        thread.join(0.05)
+    assert other.training_elsewhere is None
+    assert other.train(QUICK).number == 2
+
+
+def test_a_folder_without_folders_is_left_as_it_was(tmp_path: Path) -> None:
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="holds no folders"):
+        Project.open(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ RESULT = Round(
     epochs=(Epoch(1, 0.5, 0.6, 0.25), Epoch(2, 0.4, float("nan"), 0.2)),
     catalog_digest="ab",
     held_out=1,
+    error_rate=0.0,
     device="CPU",
     notes=("a note",),
     seconds=1.5,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -57,7 +59,7 @@ def test_stop_leaves_no_half_cache(folder, tmp_path) -> None:
     catalog, _ = scan(folder())
     with pytest.raises(Stopped):
         _decoded(catalog, tmp_path / "cache", stopped=lambda: True)
-    assert not list((tmp_path / "cache").iterdir())
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {".lock"}
 
 
 def test_a_vanished_image_is_named(folder, tmp_path) -> None:
@@ -73,3 +75,31 @@ def test_a_disk_too_small_is_said_before_anything_is_built(folder, tmp_path, mon
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(CleanerError, match="free some space"):
         _decoded(catalog, tmp_path / "cache")
+
+
+def test_a_damaged_cache_is_made_again(folder, tmp_path) -> None:
+    catalog, _ = scan(folder())
+    whole = np.array(_decoded(catalog, tmp_path / "cache")[0])
+    (cut,) = (tmp_path / "cache").glob("*.npy")
+    cut.write_bytes(cut.read_bytes()[:-5000])
+    again, decoded = _decoded(catalog, tmp_path / "cache")
+    assert decoded == 24
+    assert np.array_equal(again, whole)
+    cut.write_bytes(b"")
+    (catalog.root / "black" / "000.png").unlink()
+    assert len(_decoded(scan(catalog.root)[0], tmp_path / "cache")[0]) == 23
+
+
+def test_two_windows_that_build_at_once_get_the_same_array(folder, tmp_path) -> None:
+    catalog, _ = scan(folder(each=40))
+    arrays: list[np.ndarray] = []
+    threads = [
+        threading.Thread(target=lambda: arrays.append(np.array(_decoded(catalog, tmp_path / "cache")[0])))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(arrays) == 4
+    assert all(np.array_equal(array, arrays[0]) for array in arrays)

@@ -180,11 +180,14 @@ def test_an_emptied_class_stays_a_class(folder) -> None:
     assert "other" in scan(root)[0].vocab
 
 
-@pytest.mark.parametrize("make", ["missing", "empty", "file"])
+@pytest.mark.parametrize("make", ["missing", "empty", "file", "loose"])
 def test_what_is_no_dataset_is_refused_in_a_sentence(tmp_path: Path, make: str) -> None:
     root = tmp_path / "x"
     if make == "empty":
         root.mkdir()
+    if make == "loose":
+        root.mkdir()
+        Image.new("RGB", (9, 9)).save(root / "a.png")
     if make == "file":
         root.touch()
     with pytest.raises(InputError, match=str(root)):
@@ -213,3 +216,60 @@ def test_a_catalog_comes_back_from_disk_as_it_was(folder, tmp_path: Path) -> Non
 def test_a_damaged_catalog_file_is_as_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "catalog.npz").write_bytes(content)
     assert load_catalog(tmp_path / "catalog.npz", root=tmp_path) is None
+
+
+def test_a_linked_class_folder_is_reported(folder) -> None:
+    root = folder()
+    (root / "more").symlink_to(root / "black")
+    catalog, findings = scan(root)
+    assert [(f.item, f.kind) for f in findings] == [("more", "link")]
+    assert "more" not in catalog.vocab
+
+
+def test_a_folder_that_may_not_be_read_is_reported_and_the_rest_is_taken(folder, monkeypatch) -> None:
+    root = folder()
+    real = os.scandir
+
+    def closed(path):
+        if str(path).endswith("grizzly"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    catalog, findings = scan(root)
+    assert [(f.item, f.kind) for f in findings] == [("grizzly", "closed folder")]
+    assert len(catalog) == 16
+
+
+def test_a_folder_beside_train_and_valid_is_no_class_but_a_finding(folder) -> None:
+    for split in ("train", "valid"):
+        root = folder(classes=("a", "b"), each=2, under=split)
+    folder(classes=("models",), each=1)
+    catalog, findings = scan(root)
+    assert catalog.vocab == ("a", "b")
+    assert (findings[0].item, findings[0].kind) == ("models/000.png", "no split")
+
+
+def test_a_class_emptied_below_its_subfolders_stays_a_class(folder) -> None:
+    root = folder()
+    (root / "other" / "deep").mkdir(parents=True)
+    (root / "other" / ".DS_Store").touch()
+    assert "other" in scan(root)[0].vocab
+
+
+def test_a_folder_of_text_files_is_no_class(folder) -> None:
+    root = folder()
+    (root / "notes").mkdir()
+    (root / "notes" / "read me.txt").write_text("hello")
+    assert "notes" not in scan(root)[0].vocab
+
+
+def test_a_thousand_equal_files_are_told_in_short_sentences(folder) -> None:
+    root = folder()
+    content = (root / "black" / "000.png").read_bytes()
+    for number in range(300):
+        (root / "teddy" / f"same{number}.png").write_bytes(content)
+    _, findings = scan(root)
+    assert len(findings) == 301
+    assert max(len(f.detail) for f in findings) < 300
+    assert "and 297 more" in findings[0].detail

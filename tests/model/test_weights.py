@@ -76,7 +76,7 @@ def test_without_a_network_a_small_one_is_trained_and_that_is_said_within_second
     (note,) = trained.notes
     assert note.startswith("The pretrained weights of resnet34 could not be downloaded (no network? ")
     assert note.endswith(
-        "so a small network is trained from scratch at 32 px; give weights=PATH to use your own."
+        "so a small network is trained from scratch at 32 px; name a file of your own as weights to use that."
     )
     assert (trained.config.weights, trained.config.arch, trained.config.size) == ("scratch", SMALL, 32)
     assert capfd.readouterr() == ("", "")

@@ -198,7 +198,7 @@ def test_a_database_that_fails_refuses_the_verdict_instead_of_staying_silent(
         connection.exec_driver_sql("drop table decisions")
     answer, _ = grid.ask("decide", verdicts=[keep("0.jpg")])
     assert answer["kind"] == "refused"
-    assert answer["sentence"].startswith("Nothing was saved")
+    assert "no such table: decisions" in answer["sentence"]
     assert grid.ask("page", page=0)[0]["kind"] == "refused"
 
 
@@ -225,3 +225,22 @@ def test_a_probability_that_is_no_number_is_left_out(journal: Journal) -> None:
 def test_a_page_without_room_is_refused(journal: Journal) -> None:
     with pytest.raises(InputError, match="page_size=0"):
         ReviewGrid(a_queue(1), journal=journal, picture=picture, page_size=0)
+
+
+def test_the_rest_of_a_page_spares_what_another_window_decided(grid: HeardGrid, journal: Journal) -> None:
+    journal.decide([("1.jpg", "delete", None)], round=4)
+    answer, _ = grid.ask("decide", rest=True, verdicts=[keep("0.jpg"), keep("1.jpg")])
+    assert {verdict["id"]: verdict["action"] for verdict in answer["verdicts"]} == {
+        "0.jpg": "keep",
+        "1.jpg": "delete",
+    }
+    assert journal.standing()["1.jpg"].action == "delete"
+
+
+def test_a_verdict_that_stands_already_is_not_written_again(grid: HeardGrid, journal: Journal) -> None:
+    grid.ask("decide", verdicts=[keep("0.jpg")])
+    answer, _ = grid.ask("decide", verdicts=[keep("0.jpg")])
+    assert answer["kind"] == "saved"
+    assert len(journal.events()) == 1
+    grid.ask("undo")
+    assert journal.standing() == {}

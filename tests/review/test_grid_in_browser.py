@@ -39,8 +39,8 @@ def current(page: Page) -> Locator:
 def test_a_whole_review_by_keyboard_alone_lands_in_the_database_and_survives_a_reload(
     browser: Browser, notebook: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
-    with serve(notebook, port=free_port(), environment=env) as url:
-        page = opened(browser, url)
+    with serve(notebook, port=free_port(), environment=env) as served:
+        page = opened(browser, served.address)
         while not page.locator(".tiles").evaluate("grid => grid === document.activeElement"):
             page.keyboard.press("Tab")
         press(page, "Space", "Enter", "x", "u")
@@ -100,8 +100,8 @@ def test_a_whole_review_by_keyboard_alone_lands_in_the_database_and_survives_a_r
 def test_by_mouse_alone_in_the_dark_and_hostile_names_stay_text(
     browser: Browser, notebook: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
-    with serve(notebook, port=free_port(), environment=env, theme="dark") as url:
-        page = opened(browser, url)
+    with serve(notebook, port=free_port(), environment=env, theme="dark") as served:
+        page = opened(browser, served.address)
         tiles = page.locator(".tile")
         expect(tiles.nth(3).locator(".given")).to_have_text(HOSTILE)
         expect(tiles.nth(5).locator(".sentence")).to_contain_text("it ends in the middle")
@@ -142,8 +142,8 @@ def test_by_mouse_alone_in_the_dark_and_hostile_names_stay_text(
 def test_a_verdict_that_could_not_be_saved_is_taken_off_the_picture(
     browser: Browser, notebook: Path, env: dict[str, str]
 ) -> None:
-    with serve(notebook, port=free_port(), environment=env) as url:
-        page = opened(browser, url)
+    with serve(notebook, port=free_port(), environment=env) as served:
+        page = opened(browser, served.address)
         other = sqlite3.connect(env["CLEANER_TEST_URL"].removeprefix("sqlite:///"), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         page.locator(".tiles").focus()
@@ -163,8 +163,8 @@ def test_the_grid_fits_screens_from_800_to_2500_pixels_and_its_text_has_contrast
     browser: Browser, notebook: Path, env: dict[str, str], theme: str
 ) -> None:
     folder = Path(os.environ.get("CLEANER_SCREENSHOTS") or notebook.parents[1])
-    with serve(notebook, port=free_port(), environment=env, theme=theme) as url:
-        page = opened(browser, url)
+    with serve(notebook, port=free_port(), environment=env, theme=theme) as served:
+        page = opened(browser, served.address)
         page.locator(".tiles").focus()
         press(page, "Space", "Enter", "x", "u", "3")
         for width, height in [(800, 900), (1300, 900), (2500, 1300)]:

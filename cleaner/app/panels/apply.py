@@ -25,9 +25,7 @@ class Apply:
         self._plan = Plan()
         self._apply = button("Apply", tooltip="Move the files as shown; undo is one click away", primary=True)
         self._undo = button("Undo the last apply", tooltip="Put every file back where it was")
-        self._export = button(
-            "Write cleaned.csv", tooltip="The cleaned labels as a table, beside the dataset"
-        )
+        self._export = button("Write cleaned.csv", tooltip="The cleaned labels as a table, beside the folder")
         self._next = button("Next: train again", primary=True)
         self._runner = Runner(desk, self._apply, self._undo)
         self._shown, self._exported = block(), block()
@@ -67,21 +65,25 @@ class Apply:
         def work(report: Report, stopped: Stop) -> Receipt:
             return self._desk.project.apply(plan, report=report, stopped=stopped)
 
-        self._runner.run(work, on_done=receipt_line)
+        self._runner.run(work, on_done=_done)
 
     def _on_undo(self) -> None:
         def work(report: Report, stopped: Stop) -> Receipt:
             return self._desk.project.undo(report=report, stopped=stopped)
 
-        self._runner.run(work, on_done=receipt_line)
+        self._runner.run(work, on_done=_done)
 
     def _on_export(self) -> None:
         try:
             project = self._desk.project
-            written = project.export(project.home / "cleaned.csv")
+            written = project.export(project.root.with_name(f"{project.root.name}-cleaned.csv"))
             self._exported.value = sentence(f"Wrote {written}.", tone="good")
         except (CleanerError, OSError) as error:
             self._exported.value = sentence(str(error), tone="warn")
+
+
+def _done(receipt: Receipt) -> tuple[str, str]:
+    return receipt_line(receipt), "warn" if receipt.failed or receipt.stopped else "good"
 
 
 def plan_view(project: Project, plan: Plan) -> str:

@@ -45,10 +45,9 @@ class Check:
         def work(report: Report, stopped: Stop) -> tuple[Finding, ...]:
             return self._desk.project.verify(report=report, stopped=stopped)
 
-        def done(found: tuple[Finding, ...]) -> str:
-            return (
-                f"Checked: {count(len(self._desk.project.catalog), 'image')}, {count(len(found), 'finding')}."
-            )
+        def done(found: tuple[Finding, ...]) -> tuple[str, str]:
+            images = count(len(self._desk.project.catalog), "image")
+            return f"Checked: {images}, {count(len(found), 'finding')}.", "good"
 
         self._runner.run(work, on_done=done)
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from html import escape
 from pathlib import Path
 
 import ipywidgets as widgets
 from ipyfilechooser import FileChooser
 
 from cleaner.app.panels.desk import Desk
-from cleaner.app.panels.parts import block, button, heading, sentence
+from cleaner.app.panels.parts import block, heading, sentence
 from cleaner.app.project import Project
+from cleaner.app.server import START
 from cleaner.app.words import count
 from cleaner.errors import CleanerError
+
+
+class _Escaped(str):
+    """A template whose fields are escaped: the library puts folder names into HTML as they are."""
+
+    def format(self, *fields: object, **named: object) -> str:
+        """Fill the template in with escaped texts."""
+        return super().format(*(escape(str(field)) for field in fields), **named)
+
+
+class FolderChooser(FileChooser):  # type: ignore[misc]  # ipyfilechooser is untyped
+    """The library's chooser, safe from folder names that look like HTML."""
+
+    _LBL_TEMPLATE = _Escaped(FileChooser._LBL_TEMPLATE)
 
 
 class Choose:
@@ -21,23 +38,16 @@ class Choose:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._chooser = FileChooser(str(Path.cwd()), show_only_dirs=True, select_default=False)
+        start = os.environ.get(START) or str(Path.cwd())
+        self._chooser = FolderChooser(start, show_only_dirs=True, select_default=False)
         self._chooser.title = "Your folder"
-        self._open = button("Open this folder", tooltip="Open it and check its images", primary=True)
+        self._chooser.register_callback(lambda _: self._on_select())
         self._line = block()
-        self._open.on_click(lambda _: self._on_open())
-        self.view = widgets.VBox(
-            [
-                heading(
-                    "Choose a folder",
-                    lead="Pick the folder that holds one folder of images per class. "
-                    "Nothing in it changes before you say «apply».",
-                ),
-                self._chooser,
-                self._open,
-                self._line,
-            ]
+        lead = (
+            "Pick the folder that holds one folder of images per class: press Select, go there, press Select "
+            "again. Your images stay as they are until you say «apply»."
         )
+        self.view = widgets.VBox([heading("Choose a folder", lead=lead), self._chooser, self._line])
 
     def refresh(self) -> None:
         """Say which project is open."""
@@ -49,16 +59,10 @@ class Choose:
             project.notice or "", tone="warn"
         )
 
-    def _on_open(self) -> None:
-        chosen = self._chooser.selected_path or self._chooser.value
-        if not chosen:
-            self._line.value = sentence(
-                "No folder is selected; press Select, choose one, Select again.", tone="warn"
-            )
-            return
+    def _on_select(self) -> None:
         try:
-            self._desk.open(Project.open(chosen))
-        except CleanerError as error:
+            self._desk.open(Project.open(self._chooser.selected_path))
+        except (CleanerError, OSError) as error:
             self._line.value = sentence(str(error), tone="warn")
             return
         self._desk.go("Check")

@@ -36,6 +36,7 @@ def comparison_view(comparison: Comparison) -> str:
         [f"round {rates.round}", f"{rates.cleaned:.1%}", f"{rates.original:.1%}"]
         for rates in comparison.rates
     ]
-    return sentence(comparison.sentence(), tone="good") + table(
+    tone = "warn" if comparison.worse else "good"
+    return sentence(comparison.sentence(), tone=tone) + table(
         ["", "error rate on cleaned labels", "error rate on original labels"], rows
     )

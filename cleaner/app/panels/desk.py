@@ -12,7 +12,7 @@ from cleaner.app.background import Task
 from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.project import Project
 from cleaner.app.words import time_left
-from cleaner.errors import CleanerError, InputError
+from cleaner.errors import InputError
 from cleaner.types import Progress, Report, Stop
 
 Result = TypeVar("Result")
@@ -81,7 +81,7 @@ class Runner:
 
     def __init__(self, desk: Desk, *starts: widgets.Button) -> None:
         self.starts = starts
-        self.stop_button = button("Stop", tooltip="Stop; what was there before stays as it was")
+        self.stop_button = button("Stop", tooltip="Stop after the step under way; what is done is kept")
         self.bar = widgets.IntProgress(min=0, max=100, layout=widgets.Layout(width="100%"))
         self.line = block()
         self.view = widgets.VBox([widgets.HBox([*starts, self.stop_button]), self.bar, self.line])
@@ -94,10 +94,10 @@ class Runner:
         self,
         work: Callable[[Report, Stop], Result],
         *,
-        on_done: Callable[[Result], str],
+        on_done: Callable[[Result], tuple[str, str]],
         on_progress: Report | None = None,
     ) -> None:
-        """Start the work; `on_done` takes its result and returns the sentence to show."""
+        """Start the work; `on_done` takes its result and returns the sentence to show, and its tone."""
 
         def report(progress: Progress) -> None:
             self._show(progress)
@@ -106,20 +106,19 @@ class Runner:
 
         def ended(task: Task[Result]) -> None:
             self._show_running(running=False)
+            if task.failure is not None:
+                self.say(str(task.failure), tone="warn")
+            else:
+                text, tone = on_done(cast(Result, task.result))
+                self.say(text, tone=tone)
             self._desk.changed()
-            try:
-                if task.failure is not None:
-                    raise task.failure
-                self.say(on_done(cast(Result, task.result)), tone="good")
-            except CleanerError as error:
-                self.say(str(error), tone="warn")
 
+        if self._desk.busy:
+            if self._task is None or not self._task.running:  # else its own progress says so
+                self.say("Something is still running; wait for it or stop it first.", tone="warn")
+            return
         self._show_running(running=True)
-        try:
-            self._task = self._desk.start(work, on_progress=report, on_end=ended)
-        except CleanerError as error:
-            self._show_running(running=False)
-            self.say(str(error), tone="warn")
+        self._task = self._desk.start(work, on_progress=report, on_end=ended)
 
     def say(self, text: str, *, tone: str = "plain") -> None:
         """Show one sentence beneath the bar."""

@@ -18,38 +18,52 @@ class Review:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._shown: tuple[Project, int] | None = None
+        self._shown: tuple[Project, int, str] | None = None
         self._grid: ReviewGrid | None = None
         self._line = block()
+        self._newer = button("Show the new order", tooltip="Go on with what the last round ranks first")
+        self._newer.on_click(lambda _: self._show_latest())
+        self._newer.layout.display = "none"
         self._next = button("Next: apply", primary=True)
         self._next.on_click(lambda _: desk.go("Apply"))
         self._holder = widgets.VBox([])
-        self.view = widgets.VBox([self._line, self._holder, self._next])  # the grid explains itself
+        # the grid explains itself
+        self.view = widgets.VBox([self._line, self._newer, self._holder, self._next])
 
     def refresh(self) -> None:
-        """Show the last round's queue; leave the grid alone if it shows that already."""
+        """Show the last round's queue; a page somebody is looking at is not pulled away from them."""
         if not self._desk.is_open or not self._desk.project.rounds:
             self._say("There is nothing to review yet: train first.")
             self._holder.children, self._grid, self._shown = (), None, None
             return
-        project = self._desk.project
-        latest = (project, project.rounds[-1].number)
-        if latest == self._shown:
+        if self._latest() == self._shown:
             return
+        same_project = self._shown is not None and self._shown[0] is self._desk.project
+        if same_project and self.view.layout.display != "none":
+            self._newer.layout.display = ""
+        else:
+            self._show_latest()
+
+    def _latest(self) -> tuple[Project, int, str]:
+        project = self._desk.project
+        return project, project.rounds[-1].number, project.catalog.digest()
+
+    def _show_latest(self) -> None:
+        """Show what there is to review now, in the grid that is there if it is of the same project."""
+        latest = self._latest()
+        project, number, _ = latest
         try:
-            self._show(project, latest[1])
+            if self._grid is not None and self._shown is not None and self._shown[0] is project:
+                self._grid.show(project.queue(), round=number)
+            else:
+                self._grid = project.review()
+                self._holder.children = (self._grid,)
         except CleanerError as error:
             self._say(str(error))
             return
         self._shown = latest
+        self._newer.layout.display = "none"
         self._say("")
-
-    def _show(self, project: Project, number: int) -> None:
-        if self._grid is not None and self._shown is not None and self._shown[0] is project:
-            self._grid.show(project.queue(), round=number)
-            return
-        self._grid = project.review()
-        self._holder.children = (self._grid,)
 
     def _say(self, text: str) -> None:
         self._line.value = sentence(text, tone="warn")

@@ -24,13 +24,18 @@ class Train:
         self._compare = button("Compare the rounds", tooltip="What got better since the first round")
         self._runner = Runner(desk, self._train)
         self._curves, self._last = block(), block()
+        self._elsewhere = block()
+        self._end_it = button("Stop that training", tooltip="It ends at its next step; nothing of it is kept")
+        self._other = widgets.VBox([self._elsewhere, self._end_it])
         self._train.on_click(lambda _: self.start())
+        self._end_it.on_click(lambda _: self._stop_elsewhere())
         self._next.on_click(lambda _: desk.go("Review"))
         self._compare.on_click(lambda _: desk.go("Compare"))
         lead = "A model learns your labels as they are; those it finds hardest to believe come first."
         self.view = widgets.VBox(
             [
                 heading("Train", lead=lead),
+                self._other,
                 self._runner.view,
                 self._curves,
                 self._last,
@@ -49,23 +54,31 @@ class Train:
         def progress(now: Progress) -> None:
             if now.epochs:
                 self._curves.value = curves(now.epochs)
+            self._last.value = "".join(sentence(note, tone="warn") for note in now.notes)
 
-        def done(result: Round) -> str:
-            return (
-                f"Round {result.number} is done after {duration(result.seconds)}; the images are ranked anew."
-            )
+        def done(result: Round) -> tuple[str, str]:
+            took = duration(result.seconds)
+            return f"Round {result.number} is done after {took}; the images are ranked anew.", "good"
 
         self._last.value = self._curves.value = ""
         self._runner.run(work, on_done=done, on_progress=progress)
 
+    def _stop_elsewhere(self) -> None:
+        self._desk.project.stop_training()
+        self._elsewhere.value = sentence("It was asked to stop; train again in a moment.")
+
     def refresh(self) -> None:
-        """Show the last round."""
+        """Show the last round, and whether a training runs in another window."""
         rounds = self._desk.project.rounds if self._desk.is_open else ()
         self._next.disabled = not rounds
         self._compare.layout.display = "" if len(rounds) > 1 else "none"
         self._train.description = f"Train round {len(rounds) + 1}"
+        self._other.layout.display = "none"
         if self._desk.busy:
             return
+        if self._desk.is_open and (problem := self._desk.project.training_elsewhere):
+            self._elsewhere.value = sentence(problem, tone="warn")
+            self._other.layout.display = ""
         if not rounds:
             self._last.value = self._curves.value = ""
             return
@@ -89,8 +102,13 @@ class Options:
         )
         self._epochs = widgets.BoundedIntText(0, min=0, max=1000, description="epochs (0: auto)", style=style)
         self._size = widgets.BoundedIntText(0, min=0, max=1024, description="size (0: auto)", style=style)
+        self._lr = widgets.BoundedFloatText(
+            0, min=0, max=10, step=0.001, description="lr (0: auto)", style=style
+        )
+        self._batch = widgets.BoundedIntText(64, min=1, max=4096, description="batch_size", style=style)
         self._flip = widgets.Checkbox(True, description="mirrored images mean the same", indent=False)
-        box = widgets.VBox([self._arch, self._weights, self._epochs, self._size, self._flip])
+        numbers = (self._epochs, self._size, self._lr, self._batch)
+        box = widgets.VBox([self._arch, self._weights, *numbers, self._flip])
         self.view = widgets.Accordion([box], titles=("Options",))
 
     def config(self) -> TrainConfig:
@@ -100,6 +118,8 @@ class Options:
             weights=self._weights.value.strip(),
             epochs=self._epochs.value or None,
             size=self._size.value or None,
+            lr=self._lr.value or None,
+            batch_size=self._batch.value,
             flip=self._flip.value,
         )
 

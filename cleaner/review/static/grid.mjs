@@ -424,6 +424,7 @@ class View {
   /** Carry out a command; return whether it was ours. @param {string | null} command */
   act(command, { advance = true } = {}) {
     if (command === null) return false;
+    this.say("");
     const tile = this.page.shown[this.at]?.tile;
     const commands = {
       next: () => this.turn(1), previous: () => this.turn(-1), rest: () => this.restIsFine(), undo: () => this.undo(),
@@ -455,7 +456,7 @@ class View {
 
   restIsFine() {
     const open = this.page.shown.filter(({ tile }) => this.ledger.of(tile.id) === null);
-    if (open.length) this.decide(open.map(({ tile }) => ({ id: tile.id, action: "keep", label: null })));
+    if (open.length) this.decide(open.map(({ tile }) => ({ id: tile.id, action: "keep", label: null })), { rest: true });
     this.turn(1);
   }
 
@@ -499,9 +500,9 @@ class View {
     this.drawStatus();
   }
 
-  /** Draw verdicts at once, and let Python keep them. @param {Verdict[]} verdicts */
-  decide(verdicts) {
-    const answer = this.ask("decide", { verdicts }, (request) => this.ledger.hold(request, verdicts));
+  /** Draw verdicts at once, and let Python keep them; `rest` spares what another window has decided. @param {Verdict[]} verdicts */
+  decide(verdicts, { rest = false } = {}) {
+    const answer = this.ask("decide", { verdicts, rest }, (request) => this.ledger.hold(request, verdicts));
     [this.trouble, this.unsaved] = ["", false];
     this.say("");
     this.drawTiles();
@@ -710,6 +711,7 @@ class View {
     this.bigger += step;
     this.columns = columns;
     this.root.style.setProperty("--columns", String(columns));
+    if (step) this.grid.children[this.at]?.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {number} at */

@@ -1,0 +1,40 @@
+"""What is still to be looked at, and what may be said of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cleaner.errors import Refused
+from cleaner.ranking.queue import without
+from cleaner.types import Action, Catalog, Queue, Standing
+
+
+def agenda(ranked: Queue, *, catalog: Catalog, standing: Standing, round: int) -> Queue:
+    """Leave out of a round's order what was decided in earlier rounds, is gone, or has another label since.
+
+    Of a label changed by apply or by hand the order says nothing. Class folders made since the round are
+    added to the vocabulary, so that images can be given to them.
+    """
+    label_now = {key: catalog.vocab[code] for key, code in zip(catalog.ids, catalog.labels, strict=True)}
+    ranked_with = {key: ranked.vocab[code] for key, code in zip(ranked.ids, ranked.labels, strict=True)}
+    changed = {key for key, label in ranked_with.items() if label_now.get(key) != label}
+    earlier = {key for key, decision in standing.items() if decision.round < round}
+    new_classes = tuple(name for name in catalog.vocab if name not in ranked.vocab)
+    return replace(without(ranked, earlier | changed), vocab=ranked.vocab + new_classes)
+
+
+def check_verdict(catalog: Catalog, items: Sequence[str], action: Action, *, label: str | None) -> None:
+    """Raise Refused for a verdict on what isn't there, and for a label that is no class or not new."""
+    if isinstance(items, str):
+        raise Refused(f"Give a list of ids, not the text {items!r}.")
+    rows = catalog.positions()
+    if missing := [item for item in items if item not in rows]:
+        raise Refused(f"{missing[0]!r} is no image of this dataset; ids are in project.catalog.ids.")
+    if action != "relabel" or label is None:
+        return
+    if label not in catalog.vocab:
+        classes = ", ".join(catalog.vocab[:20])
+        raise Refused(f"{label!r} is no class here (there are: {classes}); make a folder of that name first.")
+    if same := [item for item in items if catalog.vocab[catalog.labels[rows[item]]] == label]:
+        raise Refused(f"{same[0]!r} is labelled {label!r} already; keep it instead.")
