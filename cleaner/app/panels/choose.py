@@ -39,7 +39,8 @@ class Choose:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         start = os.environ.get(START) or str(Path.cwd())
-        self._chooser = FolderChooser(start, show_only_dirs=True, select_default=False)
+        # folders end in a stroke: the library's own sign for them needs a font that not every machine has
+        self._chooser = FolderChooser(start, show_only_dirs=True, dir_icon="/", dir_icon_append=True)
         self._chooser.title = "Your folder"
         self._chooser.register_callback(lambda _: self._on_select())
         self._line = block()
