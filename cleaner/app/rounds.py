@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from cleaner.changes.files import sync_folder
 from cleaner.errors import InputError
 from cleaner.types import Epoch, Predictions, Round, TrainConfig, strings
 
@@ -44,7 +45,7 @@ def save_round(
         (draft / "round.json").write_text(json.dumps(asdict(numbered), indent=1), encoding="utf-8")
         _sync(draft)
         draft.rename(folder / f"{numbered.number:03d}")
-        _sync_folder(folder)
+        sync_folder(folder)
     return numbered
 
 
@@ -53,16 +54,7 @@ def _sync(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb+") as file:
             os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # folders can't be opened everywhere
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    sync_folder(folder)
 
 
 def _next_number(folder: Path) -> int:

@@ -85,8 +85,8 @@ class Files:
         """Put a file in the place claimed for it; durable when it returns."""
         source, target = self.at(operation.source), self.at(operation.target)
         source.replace(target)
-        _sync(target.parent)
-        _sync(source.parent)
+        sync_folder(target.parent)
+        sync_folder(source.parent)
 
     def release(self, path: str) -> None:
         """Give a claimed name back: remove the file there if it is empty, and only then."""
@@ -139,10 +139,11 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system lets a folder be synced."""
     if os.name == "nt":  # folders can't be opened there
         return
     with suppress(OSError):  # some network disks refuse; the move itself is done

@@ -92,6 +92,7 @@ def test_a_person_goes_once_round_the_loop(built: Demo, page: Page) -> None:
         _shot(page, "trained")
         _press(page, "Next: review")
         expect(page.locator(".cleaner-grid .tile img")).to_have_count(24, timeout=LONG)
+        expect(page.locator(".cleaner-grid .tiles")).to_be_focused()  # the keys work without a click
         _shot(page, "review-first")
 
         _tab_into_the_grid(page)

@@ -334,7 +334,7 @@ class View {
     this.root = make("section", { class: "cleaner-grid", "aria-label": "Review" },
       head, this.grid, this.legend, this.picker, this.help, this.live);
     el.append(this.root);
-    this.sized = new ResizeObserver(() => this.resize(0));
+    this.sized = new ResizeObserver(() => this.onSize());
     this.sized.observe(this.root);
   }
 
@@ -703,6 +703,14 @@ class View {
 
   /** @param {string} text */
   announce(text) { this.live.textContent = text; }
+
+  /** Fit the columns; where nobody has the focus, as when the grid has just come into sight, take the keys. */
+  onSize() {
+    this.resize(0);
+    const active = /** @type {HTMLElement | null} */ (document.activeElement);
+    const nobody = active === null || active === document.body || active.offsetParent === null;
+    if (nobody && this.root.clientWidth > 0) this.grid.focus({ preventScroll: true });
+  }
 
   /** @param {number} step */
   resize(step) {
