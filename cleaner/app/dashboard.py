@@ -52,6 +52,7 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
         self._panels = {panel.title: panel for panel in panels}
         self._steps = {name: self._step(name, number=n) for n, name in enumerate(self._panels, start=1)}
         self._where = block()
+        self._here: Panel | None = None
         self._desk.listen(self._refresh)
         style = widgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
         style.layout.display = "none"
@@ -67,7 +68,8 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
 
     def go(self, name: str) -> None:
         """Show one step and bring it up to date."""
-        self._guarded(self._panels[name].refresh)
+        self._here = self._panels[name]
+        self._guarded(self._here.refresh)
         for title, panel in self._panels.items():
             panel.view.layout.display = "" if title == name else "none"
             (self._steps[title].add_class if title == name else self._steps[title].remove_class)(
@@ -99,8 +101,8 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
             project = self._desk.project
             _remember(project.root)
             self._where.value = sentence(str(project.root)) + sentence(project.notice or "", tone="warn")
-        for panel in self._panels.values():
-            self._guarded(panel.refresh)
+        if self._here is not None:  # the others are brought up to date when they are gone to
+            self._guarded(self._here.refresh)
 
     def _guarded(self, refresh: Callable[[], None]) -> None:
         """Bring a panel up to date; what goes wrong is said at the top, for a callback would swallow it."""

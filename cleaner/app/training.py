@@ -42,13 +42,11 @@ def train_round(catalog: Catalog, *, home: Path, config: TrainConfig, report: Re
 
 def training_elsewhere(home: Path) -> str | None:
     """Say that a training runs, in a sentence; None if none does."""
-    lock = FileLock(home / "training.lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return ELSEWHERE
-    lock.release()
-    return None
+        with _alone(home):
+            return None
+    except Refused as running:
+        return str(running)
 
 
 def ask_to_stop(home: Path) -> None:

@@ -91,10 +91,9 @@ def _build(path: Path, *, catalog: Catalog, side: int, report: Report, stopped: 
     draft = path.with_suffix(".draft")
     try:
         _fill(draft, catalog=catalog, side=side, older=older, report=report, stopped=stopped)
+        # else a power cut could leave an array of the right size, full of zeros
         with draft.open("rb+") as written:
-            os.fsync(
-                written.fileno()
-            )  # else a power cut could leave an array of the right size, full of zeros
+            os.fsync(written.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
