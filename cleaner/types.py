@@ -7,10 +7,10 @@ Every score points the same way: 1 = look first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ Floats: TypeAlias = NDArray[np.float32]
 Split: TypeAlias = Literal["train", "valid", "test"]
 Action: TypeAlias = Literal["keep", "relabel", "delete", "unsure", "clear"]
 Origin: TypeAlias = Literal["held-out", "in-sample", "out-of-fold"]
+Mode: TypeAlias = Literal["quick", "full"]
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+MODES: tuple[Mode, ...] = ("quick", "full")
 ACTIONS: tuple[Action, ...] = ("keep", "relabel", "delete", "unsure", "clear")
 
 
@@ -135,15 +137,36 @@ class Finding:
 # --- 2 model: what does a model make of it? ------------------------------------------------------
 
 
+class Pixels(Protocol):
+    """Images as uint8 [N, S, S, 3], rows as in the catalog; an array, or rows of a file that holds more."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The four lengths, as of an array."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of one number, uint8."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any: ...
+
+
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """How to train. None means: chosen from the data, and recorded in the round as chosen.
 
-    `weights` is "pretrained" (downloaded once by torchvision; without a network a small one is trained
-    from scratch instead), "scratch", or the path of a safetensors file or torch state dict of `arch`.
+    `mode` "quick" fits a linear head on features of the frozen pretrained body, in about a second once those
+    are computed; "full" trains the whole network. `arch` is a name of torchvision or timm. `weights` is
+    "pretrained" (downloaded once; without a network a small one is trained from scratch instead), "scratch",
+    or the path of a safetensors file or torch state dict of `arch`.
     `size` is the side in pixels that the network sees; `lr` the highest learning rate of the schedule.
+    `folds` is how many further networks are trained, each without its share of the training images, so that
+    every image is scored by one that has not learned from it; 0 for none.
     """
 
+    mode: Mode = "full"
     arch: str = "resnet34"
     weights: str = "pretrained"
     epochs: int | None = None
@@ -151,6 +174,7 @@ class TrainConfig:
     size: int | None = None
     batch_size: int = 64
     flip: bool = True
+    folds: int | None = None
     seed: int = 0
 
 
@@ -164,49 +188,16 @@ class Epoch:
     error_rate: float
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a long piece of work is: `done` of `total` steps after `elapsed` seconds.
-
-    `note` is what it does just now; `notes` are what a person should know of it before it has ended.
-    """
-
-    phase: str
-    done: int
-    total: int
-    elapsed: float = 0.0
-    note: str = ""
-    epochs: tuple[Epoch, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate what is left at the pace so far; None before the first step is done."""
-        if not self.done or not self.total:
-            return None
-        return self.elapsed * (self.total - self.done) / self.done
-
-
-Report: TypeAlias = Callable[[Progress], None]
-Stop: TypeAlias = Callable[[], bool]
-
-
-def quiet(_: Progress) -> None:
-    """Report to nobody."""
-
-
-def never() -> bool:
-    """Let work run to its end."""
-    return False
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """What a fitted network says of N images and K classes, without augmentation.
 
     `labels` [N] are the labels it was trained with, as positions in `vocab`; `probs` [N, K] sum to 1;
     `losses` [N] are cross-entropies in nats; `origins` [N] say whether the network had learned from that
-    very image ("in-sample": the loss under-reports what was memorised) or not ("held-out").
+    very image ("in-sample": the loss under-reports what was memorised) or not ("held-out"; "out-of-fold":
+    another network of the same training, which had not). `margins` [N, E] are logits of the given label minus
+    the highest other one, collected in each of E epochs while training, NaN for images not learned from;
+    None where there was no training to watch.
     """
 
     ids: Strings
@@ -215,6 +206,7 @@ class Predictions:
     probs: Floats
     losses: Floats
     origins: Strings
+    margins: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -224,7 +216,8 @@ class Predictions:
 class Round:
     """One time round the loop: what was trained on what, and how well it did on the held-out images.
 
-    `error_rate` is the share of the `held_out` images whose given label the network did not predict.
+    `error_rate` is the share of the `held_out` images whose given label was not predicted. `notes` say what
+    was done otherwise than asked for, `advice` what went wrong in the training and what to do about it.
     """
 
     number: int
@@ -238,6 +231,7 @@ class Round:
     notes: tuple[str, ...]
     seconds: float
     finished: str
+    advice: tuple[str, ...] = ()
 
 
 # --- 3 ranking: what should a person see first? --------------------------------------------------

@@ -11,16 +11,25 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cleaner"
 
-# besides the standard library, numpy and the two modules that everybody shares
+# besides the standard library, numpy and the three modules that everybody shares
 MAY_IMPORT = {
     "catalog": {"PIL", "filelock"},
-    "model": {"torch", "torchvision", "fastai", "fastcore", "fasttransform", "safetensors"},
+    "model": {
+        "torch",
+        "torchvision",
+        "fastai",
+        "fastcore",
+        "fasttransform",
+        "huggingface_hub",
+        "safetensors",
+        "timm",
+    },
     "ranking": {"scipy"},
     "review": {"ipywidgets", "anywidget", "traitlets", "sqlalchemy"},
     "changes": {"sqlalchemy", "filelock"},
     "app": {"filelock", "sqlalchemy", "ipywidgets", "ipyfilechooser", "typer", "rich", "PIL", "sklearn"},
 }
-SHARED = {"cleaner.types", "cleaner.errors"}
+SHARED = {"cleaner.types", "cleaner.progress", "cleaner.errors"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from cleaner.errors import CleanerError
-from cleaner.types import Report, Stop
+from cleaner.progress import Report, Stop
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)

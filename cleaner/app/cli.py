@@ -21,7 +21,8 @@ from cleaner.app.project import Project
 from cleaner.app.words import count, plain, receipt_line, round_line, time_left
 from cleaner.changes.plan import summary
 from cleaner.errors import CleanerError
-from cleaner.types import Progress, Receipt, Report, TrainConfig
+from cleaner.progress import Progress, Report
+from cleaner.types import Receipt, TrainConfig
 
 app = typer.Typer(
     help="Find and fix wrong labels in image folders: train first, clean second.",

@@ -28,6 +28,7 @@ from cleaner.changes.plan import make_plan
 from cleaner.changes.recover import recover
 from cleaner.changes.undo import undo_last
 from cleaner.errors import CleanerError, InputError, Refused
+from cleaner.progress import Report, Stop, never, quiet
 from cleaner.ranking.queue import rank
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
@@ -40,13 +41,9 @@ from cleaner.types import (
     Predictions,
     Queue,
     Receipt,
-    Report,
     Round,
     Standing,
-    Stop,
     TrainConfig,
-    never,
-    quiet,
 )
 
 

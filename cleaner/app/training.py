@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from cleaner.app.rounds import save_round
 from cleaner.catalog.pixels import pixels
 from cleaner.errors import Refused
-from cleaner.types import Catalog, Progress, Report, Round, Stop, TrainConfig
+from cleaner.progress import Progress, Report, Stop
+from cleaner.types import Catalog, Round, TrainConfig
 
 ELSEWHERE = "A training of this project is running in another window; wait until it ends, or stop it."
 

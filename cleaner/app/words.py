@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from cleaner.types import Progress, Receipt, Round
+from cleaner.progress import Progress
+from cleaner.types import Receipt, Round
 
 NAMED = 5  # of a long list, before the rest is counted
 

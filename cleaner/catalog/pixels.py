@@ -21,7 +21,8 @@ from PIL import Image
 
 from cleaner.catalog.pictures import open_picture
 from cleaner.errors import CleanerError, Stopped
-from cleaner.types import Catalog, Progress, Report, Stop, never, quiet
+from cleaner.progress import Progress, Report, Stop, never, quiet
+from cleaner.types import Catalog
 
 THREADS = 4  # Pillow decodes outside the interpreter lock
 

@@ -19,7 +19,8 @@ from cleaner.catalog.findings import duplicates, too_many_failures
 from cleaner.catalog.identity import departed, identities
 from cleaner.catalog.pictures import open_picture, upright_size
 from cleaner.errors import InputError, Stopped, UnreadableImage
-from cleaner.types import Catalog, Finding, Progress, Report, Split, Stop, never, quiet, strings
+from cleaner.progress import Progress, Report, Stop, never, quiet
+from cleaner.types import Catalog, Finding, Split, strings
 
 GIVEN_SPLITS: dict[str, Split] = {
     "train": "train",

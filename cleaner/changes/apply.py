@@ -10,7 +10,8 @@ from cleaner.changes.execute import Step, execute
 from cleaner.changes.files import Files, applying, trash_of
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.recover import settle
-from cleaner.types import Operation, Plan, Receipt, Report, Stop, never, quiet
+from cleaner.progress import Report, Stop, never, quiet
+from cleaner.types import Operation, Plan, Receipt
 
 
 def apply_plan(

@@ -14,7 +14,8 @@ from cleaner.changes.files import DISK_FULL, Files, sentence
 from cleaner.changes.ledger import Entry, Ledger, Verb
 from cleaner.changes.recover import settle_entry
 from cleaner.errors import CleanerError, Refused
-from cleaner.types import Operation, Progress, Receipt, Refusal, Report, Stop
+from cleaner.progress import Progress, Report, Stop
+from cleaner.types import Operation, Receipt, Refusal
 
 
 @dataclass(frozen=True, slots=True)

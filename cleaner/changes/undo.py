@@ -11,7 +11,8 @@ from cleaner.changes.files import Files, applying
 from cleaner.changes.ledger import Batch, Entry, Ledger
 from cleaner.changes.recover import settle
 from cleaner.errors import Refused
-from cleaner.types import Operation, Receipt, Report, Stop, never, quiet
+from cleaner.progress import Report, Stop, never, quiet
+from cleaner.types import Operation, Receipt
 
 
 def undo_last(

@@ -13,7 +13,8 @@ from cleaner.errors import InputError
 from cleaner.model.checks import check_settings
 from cleaner.model.network import IMAGENET, SMALL, Network, Stats, check_arch, fine_tunable, small_network
 from cleaner.model.weights import pretrained, read_weights
-from cleaner.types import Catalog, Report, Stop, TrainConfig
+from cleaner.progress import Report, Stop
+from cleaner.types import Catalog, TrainConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,8 @@ import time
 from fastai.callback.core import Callback, CancelFitException
 
 from cleaner.errors import CleanerError, Stopped, TrainingError
-from cleaner.types import Epoch, Progress, Report, Stop
+from cleaner.progress import Progress, Report, Stop
+from cleaner.types import Epoch
 
 INTERVAL = 0.1  # seconds between two reports, or the browser has no time to draw them
 

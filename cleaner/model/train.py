@@ -29,7 +29,8 @@ from cleaner.model.device import device, device_line
 from cleaner.model.network import Network, layer_groups
 from cleaner.model.predict import batches, log_probs
 from cleaner.model.progress import Meter, Watch
-from cleaner.types import Catalog, Epoch, Predictions, Report, Stop, TrainConfig, never, quiet, strings
+from cleaner.progress import Report, Stop, never, quiet
+from cleaner.types import Catalog, Epoch, Predictions, TrainConfig, strings
 
 Pixels: TypeAlias = Callable[[int], NDArray[np.uint8]]  # side -> [N, side, side, 3], rows as in the catalog
 

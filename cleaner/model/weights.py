@@ -25,7 +25,7 @@ from torchvision.models import get_model_weights
 
 from cleaner.errors import InputError, Stopped
 from cleaner.model.network import Stats
-from cleaner.types import Progress, Report, Stop, never, quiet
+from cleaner.progress import Progress, Report, Stop, never, quiet
 
 PATIENCE = 10.0  # seconds without a byte after which there is no network
 CHUNK = 2**20

@@ -22,18 +22,8 @@ from cleaner.app.server import dashboard as server
 from cleaner.app.words import duration, plain, receipt_line, time_left
 from cleaner.catalog.scan import scan
 from cleaner.errors import CleanerError, InputError, Stopped
-from cleaner.types import (
-    Epoch,
-    Finding,
-    Operation,
-    Plan,
-    Progress,
-    Receipt,
-    Refusal,
-    Round,
-    TrainConfig,
-    quiet,
-)
+from cleaner.progress import Progress, quiet
+from cleaner.types import Epoch, Finding, Operation, Plan, Receipt, Refusal, Round, TrainConfig
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from cleaner import Project, TrainConfig
 from cleaner.errors import CleanerError, InputError, Refused, Stopped
+from cleaner.progress import Progress
 from cleaner.ranking.queue import rank
-from cleaner.types import Progress
 from tests.support.images import colour_fields
 
 QUICK = TrainConfig(weights="scratch", epochs=3, size=32)

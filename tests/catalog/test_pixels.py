@@ -10,7 +10,7 @@ from cleaner.catalog import pixels as module
 from cleaner.catalog.pixels import pixels
 from cleaner.catalog.scan import scan
 from cleaner.errors import CleanerError, Stopped, UnreadableImage
-from cleaner.types import Progress
+from cleaner.progress import Progress
 
 
 def _decoded(catalog, cache, **options) -> tuple[np.ndarray, int]:

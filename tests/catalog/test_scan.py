@@ -11,7 +11,7 @@ from cleaner.catalog.digest import split_of
 from cleaner.catalog.scan import scan
 from cleaner.catalog.store import load_catalog, save_catalog
 from cleaner.errors import InputError, Stopped
-from cleaner.types import Progress
+from cleaner.progress import Progress
 
 
 def _kinds(findings: object) -> set[str]:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from cleaner.changes.apply import apply_plan
 from cleaner.changes.ledger import Ledger
 from cleaner.errors import CleanerError, InputError, Refused
-from cleaner.types import Progress
+from cleaner.progress import Progress
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from cleaner.errors import InputError, Stopped, TrainingError
 from cleaner.model.choice import own_epochs, own_scale
 from cleaner.model.predict import log_probs, predict
 from cleaner.model.train import train
-from cleaner.types import Progress, TrainConfig
+from cleaner.progress import Progress
+from cleaner.types import TrainConfig
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ from cleaner.model.choice import choose
 from cleaner.model.network import IMAGENET, SMALL, layer_groups
 from cleaner.model.train import train
 from cleaner.model.weights import fetch, read_weights
-from cleaner.types import TrainConfig, never, quiet
+from cleaner.progress import never, quiet
+from cleaner.types import TrainConfig
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from cleaner.app.project import Project
 from cleaner.app.words import count, receipt_line
 from cleaner.changes.plan import summary
 from cleaner.errors import CleanerError
-from cleaner.types import Operation, Plan, Receipt, Report, Stop
+from cleaner.progress import Report, Stop
+from cleaner.types import Operation, Plan, Receipt
 
 SHOWN = 24  # pictures; the rest of the plan is counted
 

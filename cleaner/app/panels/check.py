@@ -9,7 +9,8 @@ import ipywidgets as widgets
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import block, button, heading, sentence, table
 from cleaner.app.words import count
-from cleaner.types import SPLITS, Catalog, Finding, Report, Stop
+from cleaner.progress import Report, Stop
+from cleaner.types import SPLITS, Catalog, Finding
 
 SHOWN = 100  # findings listed; the rest are counted
 

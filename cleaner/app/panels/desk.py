@@ -13,7 +13,7 @@ from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.project import Project
 from cleaner.app.words import time_left
 from cleaner.errors import InputError
-from cleaner.types import Progress, Report, Stop
+from cleaner.progress import Progress, Report, Stop
 
 Result = TypeVar("Result")
 PACE = 0.1  # seconds between two pictures of the same progress

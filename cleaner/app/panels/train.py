@@ -7,7 +7,8 @@ import ipywidgets as widgets
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import block, button, curves, heading, sentence
 from cleaner.app.words import duration, round_line
-from cleaner.types import Progress, Report, Round, Stop, TrainConfig
+from cleaner.progress import Progress, Report, Stop
+from cleaner.types import Round, TrainConfig
 
 
 class Train:
