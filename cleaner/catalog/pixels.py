@@ -1,52 +1,62 @@
-"""Every image decoded once, as one memory-mapped array at the side the network sees.
+"""Every image decoded once, at the side the network sees, and kept on disk by its content.
 
-Safe to delete; keyed by content, so that a renamed or relabelled image costs nothing.
+A renamed or relabelled image costs nothing, and what was decoded is never lost to a stop. Safe to delete.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import math
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image
 
+from cleaner.catalog.digest import digest_of
 from cleaner.catalog.pictures import open_picture
-from cleaner.errors import CleanerError, Stopped
+from cleaner.catalog.rowcache import Digests, RowCache, alone
+from cleaner.errors import CleanerError, Stopped, UnreadableImage
 from cleaner.progress import Progress, Report, Stop, never, quiet
-from cleaner.types import Catalog
+from cleaner.types import Catalog, Pixels
 
-THREADS = 4  # Pillow decodes outside the interpreter lock
+THREADS = min(16, max(4, os.cpu_count() or 4))  # Pillow decodes outside the interpreter lock
+BLOCK = 64  # images added at a time
+AHEAD = 64 * 10**6  # bytes decoded ahead, so that the threads go on while a block is written
+LIMIT = 20 * 10**9  # bytes for the images of all sides
 
 
 def pixels(
-    catalog: Catalog, *, side: int, cache: Path, report: Report = quiet, stopped: Stop = never
-) -> NDArray[np.uint8]:
+    catalog: Catalog,
+    *,
+    side: int,
+    cache: Path,
+    limit: int = LIMIT,
+    report: Report = quiet,
+    stopped: Stop = never,
+) -> Pixels:
     """Return all images as uint8 [N, side, side, 3], squeezed to squares, rows in catalog order.
 
-    Decodes only what the cache lacks. Raises UnreadableImage if a file has vanished or changed for the worse,
-    CleanerError if the disk can't hold the array, Stopped on request; an older cache survives all three.
+    Decodes only what the cache lacks and keeps it as it comes, so that the next call goes on where this one
+    was stopped, failed or killed. The images of all sides take at most `limit` bytes; those of the sides not
+    used for longest make room. Raises UnreadableImage if a file has vanished, changed or can't be decoded,
+    CleanerError if limit or disk are too small, Stopped on request.
     """
-    path = cache / f"{side}-{_key(catalog)}.npy"
-    cache.mkdir(parents=True, exist_ok=True)
-    with _alone(cache, report=report, stopped=stopped):
-        array = _load(path, count=len(catalog), side=side)
-        if array is None:
-            _build(path, catalog=catalog, side=side, report=report, stopped=stopped)
-            array = _load(path, count=len(catalog), side=side)
-    if array is None:
-        raise CleanerError(
-            f"The decoded images in {cache} can't be read back; delete that folder and train again."
-        )
-    return array
+    rows = RowCache(cache / str(side), shape=(side, side, 3), dtype="uint8")
+    with alone(cache, report=report, stopped=stopped):
+        _make_room(rows, digests=catalog.digests, cache=cache, limit=limit)
+        _fill(rows, catalog=catalog, side=side, report=report, stopped=stopped)
+        taken = rows.take(catalog.digests)
+        os.utime(rows.folder, ns=(time.time_ns(), time.time_ns()))
+    return taken
 
 
 def square(path: Path, *, side: int) -> NDArray[np.uint8]:
@@ -55,105 +65,107 @@ def square(path: Path, *, side: int) -> NDArray[np.uint8]:
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
-@contextlib.contextmanager
-def _alone(cache: Path, *, report: Report, stopped: Stop) -> Iterator[None]:
-    """Let one window at a time build the cache; the others wait, can be stopped, and then find it there."""
-    lock = FileLock(cache / ".lock")
-    while True:
-        try:
-            lock.acquire(timeout=0.2)
-            break
-        except Timeout:
-            report(Progress("decoding", 0, 0, note="another window is decoding the images"))
-        if stopped():
-            raise Stopped("Stopped while waiting for another window; nothing was changed.")
-    try:
-        yield
-    finally:
-        lock.release()
+def _make_room(rows: RowCache, *, digests: Digests, cache: Path, limit: int) -> None:
+    """Forget images and sides no longer asked for until this side fits; raise CleanerError if it can't."""
+    wanted = len(set(digests))
+    most = limit // rows.row_bytes
+    if wanted > most:
+        needed = wanted * rows.row_bytes
+        raise CleanerError(
+            f"The decoded images take {_amount(needed)}, but the cache may take no more than "
+            f"{_amount(limit)}; train with a smaller size, or set CLEANER_CACHE_GB={math.ceil(needed / 1e9)}."
+        )
+    rows.compact(digests, spare=min(wanted, most - wanted))
+    missing = len(rows.missing(digests))
+    _evict(cache, but=rows.folder, room=limit - (len(rows) + missing) * rows.row_bytes)
+    _require_space(cache, missing * rows.row_bytes)
 
 
-def _load(path: Path, *, count: int, side: int) -> NDArray[np.uint8] | None:
-    """Map an array from disk; None if there is none or it is damaged, which is as good as none."""
-    with contextlib.suppress(OSError, EOFError, ValueError):
-        array: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-        if array.shape == (count, side, side, 3) and array.dtype == np.uint8:
-            return array
-    return None
-
-
-def _key(catalog: Catalog) -> str:
-    return hashlib.blake2b("".join(catalog.digests).encode(), digest_size=8).hexdigest()
-
-
-def _build(path: Path, *, catalog: Catalog, side: int, report: Report, stopped: Stop) -> None:
-    _require_space(path.parent, len(catalog) * side * side * 3)
-    older = [array for array in _older(path.parent, side=side) if array != path]
-    draft = path.with_suffix(".draft")
-    try:
-        _fill(draft, catalog=catalog, side=side, older=older, report=report, stopped=stopped)
-        # else a power cut could leave an array of the right size, full of zeros
-        with draft.open("rb+") as written:
-            os.fsync(written.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    path.with_suffix(".digests").write_text("\n".join(catalog.digests))
-    for outdated in older:
-        with contextlib.suppress(OSError):  # on Windows one that another window still reads can't be removed
-            outdated.unlink()
-            outdated.with_suffix(".digests").unlink()
-
-
-def _fill(
-    draft: Path, *, catalog: Catalog, side: int, older: list[Path], report: Report, stopped: Stop
-) -> None:
-    shape = (len(catalog), side, side, 3)
-    out = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
-    missing = _copy_known(out, catalog=catalog, older=older)
-    started = time.monotonic()
-    for done, (row, square) in enumerate(_decode(catalog, missing, side=side), start=1):
-        out[row] = square
-        if stopped():
-            raise Stopped("Stopped while the images were being decoded; nothing was changed.")
-        report(Progress("decoding", done, len(missing), time.monotonic() - started, "decoding the images"))
-    out.flush()
-
-
-def _copy_known(out: NDArray[np.uint8], *, catalog: Catalog, older: list[Path]) -> list[int]:
-    """Copy the rows that an older array already has; return the rows still to be decoded."""
-    have: dict[str, tuple[NDArray[np.uint8], int]] = {}
-    for path in older:
-        digests = path.with_suffix(".digests").read_text().split("\n")
-        if (array := _load(path, count=len(digests), side=out.shape[1])) is not None:
-            have.update({digest: (array, row) for row, digest in enumerate(digests)})
-    missing = []
-    for row, digest in enumerate(catalog.digests):
-        if digest in have:
-            array, source = have[digest]
-            out[row] = array[source]
-        else:
-            missing.append(row)
-    return missing
-
-
-def _decode(catalog: Catalog, rows: list[int], *, side: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    def one(row: int) -> tuple[int, NDArray[np.uint8]]:
-        return row, square(catalog.root / catalog.paths[row], side=side)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(rows), 64):  # in blocks: Stop need not wait for all
-            yield from pool.map(one, rows[start : start + 64])
-
-
-def _older(folder: Path, *, side: int) -> list[Path]:
-    return [path for path in folder.glob(f"{side}-*.npy") if path.with_suffix(".digests").exists()]
+def _evict(cache: Path, *, but: Path, room: int) -> None:
+    """Remove other sides, the one not used for longest first, until the rest takes at most `room` bytes."""
+    sides = [path for path in cache.iterdir() if path.name.isdigit() and path.is_dir() and path != but]
+    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in sides}
+    for oldest in sorted(sides, key=lambda path: path.stat().st_mtime_ns):
+        if sum(sizes.values()) <= room:
+            return
+        shutil.rmtree(oldest, ignore_errors=True)  # Windows keeps a file that a window still reads
+        del sizes[oldest]
 
 
 def _require_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise CleanerError(
-            f"The decoded images take {needed / 1e9:.1f} GB, but {folder} has {free / 1e9:.1f} GB free; "
+            f"The decoded images take {_amount(needed)}, but {folder} has {_amount(free)} free; "
             "free some space or train with a smaller size."
         )
+
+
+def _fill(rows: RowCache, *, catalog: Catalog, side: int, report: Report, stopped: Stop) -> None:
+    """Decode what is missing and add it in blocks; whatever ends this, what was decoded is kept."""
+    missing = rows.missing(catalog.digests)
+    if not missing:
+        return
+    total, started = len(missing), time.monotonic()
+    note = f"decoding {total:,} image{'s' * (total > 1)} into {_amount(total * rows.row_bytes)}"
+    report(Progress("decoding", 0, total, note=note))
+
+    def step(before: int, more: int) -> None:
+        done = before + more
+        report(Progress("decoding", done, total, time.monotonic() - started, note))
+        if stopped():
+            raise Stopped("Stopped while the images were being decoded; those decoded so far are kept.")
+
+    with closing(_decode(catalog, missing, side=side)) as squares:
+        for start in range(0, total, BLOCK):
+            digests = catalog.digests[missing[start : start + BLOCK]]
+            _fill_block(rows, squares, digests=digests, step=partial(step, start))
+
+
+def _fill_block(
+    rows: RowCache,
+    squares: Iterator[NDArray[np.uint8]],
+    *,
+    digests: Digests,
+    step: Callable[[int], None],
+) -> None:
+    block: list[NDArray[np.uint8]] = []
+    try:
+        for made in islice(squares, len(digests)):
+            block.append(made)
+            step(len(block))
+    finally:
+        if block:
+            rows.add(digests[: len(block)], np.stack(block))
+
+
+def _decode(catalog: Catalog, rows: Sequence[int], *, side: int) -> Generator[NDArray[np.uint8], None, None]:
+    """Decode images in the order given, some ahead of the one that is taken."""
+    most = max(THREADS, min(AHEAD // (side * side * 3), 16 * BLOCK))
+    pool = ThreadPoolExecutor(THREADS)
+    ahead: deque[Future[NDArray[np.uint8]]] = deque()
+    try:
+        for row in rows:
+            ahead.append(pool.submit(_decode_one, catalog, row, side=side))
+            if len(ahead) > most:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode_one(catalog: Catalog, row: int, *, side: int) -> NDArray[np.uint8]:
+    """Decode one image of a catalog; refuse other content, or it would be kept under this one's digest."""
+    path = catalog.root / catalog.paths[row]
+    made = square(path, side=side)
+    now = path.stat()
+    untouched = (now.st_size, now.st_mtime_ns) == (catalog.bytes[row], catalog.mtimes[row])
+    if not untouched and digest_of(path) != catalog.digests[row]:
+        raise UnreadableImage(f"{path.name} has changed since the folder was checked; check it again.")
+    return made
+
+
+def _amount(size: int) -> str:
+    """Say a number of bytes: «38 MB», «0.4 GB»."""
+    return f"{size / 1e9:,.1f} GB" if size >= 10**8 else f"{math.ceil(size / 1e6)} MB"
