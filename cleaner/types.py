@@ -138,15 +138,18 @@ class Finding:
 
 
 class Pixels(Protocol):
-    """Images as uint8 [N, S, S, 3], rows as in the catalog; an array, or rows of a file that holds more."""
+    """Numbers of N images, rows as in the catalog: an array, or rows of a file that holds more.
+
+    The images themselves are uint8 [N, S, S, 3], their embeddings floats [N, D].
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The four lengths, as of an array."""
+        """The lengths, as of an array."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of one number, uint8."""
+        """The type of one number."""
 
     def __len__(self) -> int: ...
 
@@ -178,6 +181,9 @@ class TrainConfig:
     seed: int = 0
 
 
+TRUST = 3.0  # how many plain labels one counts for that a person has confirmed or corrected
+
+
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """What one pass over the training images left behind. Losses in nats, on the labels as given."""
@@ -197,7 +203,8 @@ class Predictions:
     very image ("in-sample": the loss under-reports what was memorised) or not ("held-out"; "out-of-fold":
     another network of the same training, which had not). `margins` [N, E] are logits of the given label minus
     the highest other one, collected in each of E epochs while training, NaN for images not learned from;
-    None where there was no training to watch.
+    None where there was no training to watch. `quick` [N, K] are the probabilities by a quick head on the
+    frozen body, each image left out of its own, where there is one beside a trained network.
     """
 
     ids: Strings
@@ -207,6 +214,7 @@ class Predictions:
     losses: Floats
     origins: Strings
     margins: Floats | None = None
+    quick: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -258,7 +266,8 @@ class Candidate:
 class Queue:
     """Images in the order in which to look at them, in columns of length N; `scores`: 1 = look first.
 
-    `suggested` holds positions in `vocab`, equal to `labels` where the model agrees with the label.
+    `suggested` holds positions in `vocab`, equal to `labels` where the model agrees with the label; `late`
+    says that on average it doubted the label while it learned from it.
     """
 
     vocab: tuple[str, ...]
@@ -269,13 +278,14 @@ class Queue:
     confidence: Floats
     given_probs: Floats
     origins: Strings
+    late: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Queue:
         """Return the queue of some rows, in the order given."""
-        names = ("ids", "scores", "labels", "suggested", "confidence", "given_probs", "origins")
+        names = ("ids", "scores", "labels", "suggested", "confidence", "given_probs", "origins", "late")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def candidate(self, row: int) -> Candidate:
@@ -283,11 +293,10 @@ class Queue:
         label, suggested = self.vocab[self.labels[row]], self.vocab[self.suggested[row]]
         believed, given = float(self.confidence[row]), float(self.given_probs[row])
         agrees = label == suggested
-        reason = (
-            f"the model agrees with {label} ({percent(believed)})"
-            if agrees
-            else f"the model sees {suggested} ({percent(believed)}) rather than {label} ({percent(given)})"
-        )
+        reason = f"the model sees {suggested} ({percent(believed)}) rather than {label} ({percent(given)})"
+        if agrees:
+            doubt = ", which it doubted while it learned" if self.late[row] else ""
+            reason = f"the model agrees with {label} ({percent(believed)}){doubt}"
         return Candidate(
             id=self.ids[row],
             score=float(self.scores[row]),

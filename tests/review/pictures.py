@@ -39,6 +39,7 @@ def queue(size: int) -> Queue:
         confidence=confidence,
         given_probs=(1 - confidence).astype(np.float32),
         origins=strings(["held-out" if row % 4 else "in-sample" for row in rows]),
+        late=np.zeros(size, dtype=bool),
     )
 
 

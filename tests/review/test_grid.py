@@ -47,6 +47,7 @@ def a_queue(size: int) -> Queue:
         confidence=np.full(size, 0.75, dtype=np.float32),
         given_probs=np.full(size, 0.25, dtype=np.float32),
         origins=strings(["held-out"] * size),
+        late=np.zeros(size, dtype=bool),
     )
 
 
