@@ -19,6 +19,10 @@ class TrainingError(CleanerError):
     """A training could not finish; the rounds before it are intact."""
 
 
+class NoWeights(TrainingError):
+    """There are no pretrained weights to be had, and what was asked for needs some."""
+
+
 class Stopped(CleanerError):
     """The person pressed Stop; nothing half-done was kept."""
 

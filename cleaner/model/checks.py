@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleaner.errors import InputError
-from cleaner.types import Catalog, TrainConfig
+from cleaner.types import MODES, Catalog, Pixels, TrainConfig
 
 Rows = NDArray[np.intp]
 
 SIDES = (16, 1024)
+MOST_FOLDS = 10
 
 
 def split_rows(catalog: Catalog) -> tuple[Rows, Rows]:
@@ -33,6 +34,8 @@ def split_rows(catalog: Catalog) -> tuple[Rows, Rows]:
 
 def check_settings(config: TrainConfig) -> None:
     """Raise InputError, one sentence, for a setting that nobody can train with."""
+    if config.mode not in MODES:
+        raise InputError(f"mode is {config.mode!r}, but must be {' or '.join(map(repr, MODES))}.")
     low, high = SIDES
     if config.size is not None and not low <= config.size <= high:
         raise InputError(
@@ -44,3 +47,31 @@ def check_settings(config: TrainConfig) -> None:
         raise InputError(f"lr is {config.lr}, but must be above 0; leave it out to have it chosen.")
     if config.batch_size < 1:
         raise InputError(f"batch_size is {config.batch_size}, but must be at least 1.")
+    if config.folds not in (None, 0, *range(2, MOST_FOLDS + 1)):
+        raise InputError(f"folds is {config.folds}, but must be 0, or 2 to {MOST_FOLDS}.")
+
+
+def check_pixels(images: Pixels, *, catalog: Catalog, side: int) -> None:
+    """Raise InputError unless these are the pixels of this catalog, [N, side, side, 3]."""
+    wanted = (len(catalog), side, side, 3)
+    if tuple(images.shape) != wanted or images.dtype != np.uint8:
+        raise InputError(f"The pixels must be uint8 {wanted}, but are {images.dtype} {tuple(images.shape)}.")
+
+
+def check_squares(pixels: Pixels, *, side: int) -> None:
+    """Raise InputError unless these are squares that can be scaled down to a side, uint8 [M, S, S, 3]."""
+    shape = tuple(pixels.shape)
+    square = len(shape) == 4 and shape[1] == shape[2] and shape[3] == 3
+    if not square or shape[1] < side or pixels.dtype != np.uint8:
+        raise InputError(
+            f"The network sees uint8 pixels [M, S, S, 3] with S at least {side}, not {pixels.dtype} {shape}."
+        )
+
+
+def check_trusted(trusted: NDArray[np.bool_] | None, *, catalog: Catalog) -> None:
+    """Raise InputError unless there is one truth value for each image, or nothing."""
+    if trusted is not None and (trusted.shape != (len(catalog),) or trusted.dtype != np.bool_):
+        raise InputError(
+            f"trusted must be bool ({len(catalog)},), one for each image, "
+            f"but is {trusted.dtype} {trusted.shape}."
+        )

@@ -1,80 +1,128 @@
-"""Feed pixels that lie in memory to fastai: a batch is one fancy index into the array.
+"""Feed pixels that lie in memory or in a file to fastai: whole batches, the next ones ahead of time.
 
-Training batches are augmented on the device of the network; no other batch ever is.
+A training batch is augmented on the device and names its rows; no other batch ever is or does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
-from fastai.data.transforms import IntToFloatTensor
-from fastai.torch_core import TensorImage
-from fastai.vision.augment import aug_transforms
-from fasttransform import Pipeline
-from numpy.typing import NDArray
+from torch import Tensor
 
+from cleaner.model.augment import augmented
 from cleaner.model.checks import Rows
-from cleaner.types import Ints
+from cleaner.model.images import ahead, bytes_of, seen
+from cleaner.types import Ints, Pixels
 
 
 class PixelLoader(DataLoader):  # type: ignore[misc]  # fastai is untyped
-    """Batches (images 0..1 [B, 3, S, S], labels [B]) of some rows of `pixels` [N, S, S, 3].
+    """Batches (images 0..1 [B, 3, size, size], labels [B]) of some rows of pixels, in their order.
 
-    Batches differ by at most one image, so that none of a single image, on which batch normalisation
-    fails, is left over and no image has to be dropped; they may be one larger than asked for that.
+    For training, the images are augmented, shuffled anew in every pass, and come with their rows [B], so
+    that what happens to a batch can be told of its images. Batches differ by at most one image, so that none
+    of a single image, on which batch normalisation fails, is left over; for that they may be one larger than
+    asked.
     """
+
+    n_inp = 1
 
     def __init__(
         self,
-        pixels: NDArray[np.uint8],
+        pixels: Pixels,
         *,
         labels: Ints,
         rows: Rows,
         batch_size: int,
+        size: int,
         device: torch.device,
-        augmented: Pipeline | None = None,
+        training: bool = False,
+        flip: bool = False,
+        order: Callable[[], list[int]] | None = None,
     ):
         self.pixels, self.labels, self.rows = pixels, labels, rows
+        self.size, self.training, self.flip, self.order = size, training, flip, order
         self.batches = max(1, min(-(-len(rows) // batch_size), len(rows) // 2))
-        super().__init__(
-            rows,
-            bs=batch_size,
-            shuffle=augmented is not None,
-            device=device,
-            after_batch=augmented or Pipeline([IntToFloatTensor()]),
-        )
+        self.look = augmented(size, flip=flip)
+        super().__init__(rows, bs=batch_size, shuffle=training, device=device)
 
     def __len__(self) -> int:
         return self.batches
 
-    def create_batches(self, samples: Iterable[int]) -> Iterator[tuple[TensorImage, torch.Tensor]]:
-        """Yield the batches of one pass, as bytes; they become numbers on the device."""
-        for some in np.array_split(self.rows[list(samples)], len(self)):
-            images = torch.from_numpy(np.asarray(self.pixels[some])).permute(0, 3, 1, 2)
-            yield TensorImage(images), torch.from_numpy(self.labels[some].astype(np.int64))
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        chosen = self.rows[self.get_idxs()]
+        for images, labels, rows in ahead(self._read, np.array_split(chosen, len(self))):
+            if self.training:
+                yield self.look(self._moved(images)), self._moved(labels), self._moved(rows)
+            else:
+                yield seen(images, size=self.size, device=self.device), self._moved(labels)
+
+    def get_idxs(self) -> list[int]:
+        """Return the order of one pass, drawn from torch's own random numbers if it is for training."""
+        if self.order:
+            return self.order()
+        count = len(self.rows)
+        return (torch.randperm(count) if self.training else torch.arange(count)).tolist()
+
+    def new(
+        self,
+        dataset: Rows | None = None,
+        *,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        get_idxs: Callable[[], list[int]] | None = None,
+    ) -> PixelLoader:
+        """Return another loader of these pixels, or of other rows, as fastai asks for one to predict with.
+
+        Never augmented, unless it is to be shuffled; no image is ever dropped.
+        """
+        del drop_last  # part of what fastai passes
+        return PixelLoader(
+            self.pixels,
+            labels=self.labels,
+            rows=self.rows if dataset is None else np.asarray(dataset),
+            batch_size=self.bs,
+            size=self.size,
+            device=self.device,
+            training=shuffle,
+            flip=self.flip,
+            order=get_idxs,
+        )
+
+    def _read(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        labels = torch.from_numpy(self.labels[rows].astype(np.int64))
+        return bytes_of(self.pixels, rows, device=self.device), labels, torch.from_numpy(rows)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, non_blocking=self.device.type == "cuda")
 
 
 def loaders(
-    pixels: NDArray[np.uint8],
+    pixels: Pixels,
     *,
     labels: Ints,
     train: Rows,
     valid: Rows,
     batch_size: int,
+    size: int,
     flip: bool,
     device: torch.device,
 ) -> DataLoaders:
     """Return fastai's DataLoaders: shuffled and augmented training rows, plain validation rows."""
-    changes = aug_transforms(do_flip=flip, max_rotate=10.0, max_zoom=1.1, max_lighting=0.2, max_warp=0.0)
-    augmented = Pipeline([IntToFloatTensor(), *changes], split_idx=0)
     both = (
         PixelLoader(
-            pixels, labels=labels, rows=rows, batch_size=batch_size, device=device, augmented=pipeline
+            pixels,
+            labels=labels,
+            rows=rows,
+            batch_size=batch_size,
+            size=size,
+            device=device,
+            training=training,
+            flip=flip,
         )
-        for rows, pipeline in ((train, augmented), (valid, None))
+        for rows, training in ((train, True), (valid, False))
     )
     return DataLoaders(*both, device=device)

@@ -1,6 +1,8 @@
-"""Where the arithmetic is done, and how to say so. It changes no setting of torch."""
+"""Where the arithmetic is done, how exactly, and how to say so. It changes no setting of torch."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -10,6 +12,28 @@ def device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def body_precision(device: torch.device) -> torch.dtype | None:
+    """Return bfloat16 where the hardware multiplies it faster than float32, else None for as it is.
+
+    That is an NVIDIA GPU from Ampere on, or a CPU with AVX512-BF16 or AMX.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    if device.type == "cpu" and any(map(_cpu_has, ("avx512_bf16", "amx_tile"))):
+        return torch.bfloat16
+    return None
+
+
+def body_arithmetic(device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which to run a body; where `body_precision` is None it changes nothing.
+
+    Without autocast's cache of converted weights: within another autocast, also one that is switched off, it
+    would outlive the steps of a training, which then goes on with the weights of its first batch.
+    """
+    dtype = body_precision(device)
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype, cache_enabled=False)
 
 
 def device_line() -> str:
@@ -22,3 +46,9 @@ def device_line() -> str:
         return "GPU: Apple (mps)"
     cores = torch.get_num_threads()
     return f"CPU: {cores} {'core' if cores == 1 else 'cores'}"
+
+
+def _cpu_has(feature: str) -> bool:
+    """Ask torch, whose own question for it is private and may be absent."""
+    probe = getattr(torch.cpu, f"_is_{feature}_supported", None)
+    return bool(probe and probe())

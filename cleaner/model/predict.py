@@ -2,54 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from cleaner.errors import InputError
+from cleaner.model.checks import Rows, check_squares
 from cleaner.model.device import device
+from cleaner.model.images import ahead, bytes_of, seen
+from cleaner.model.memory import MEMORY_ERRORS, short_of_memory
 from cleaner.model.network import Network
-from cleaner.types import Floats
+from cleaner.types import Floats, Pixels
 
 BATCH = 128
 
 
-def predict(network: Network, pixels: NDArray[np.uint8]) -> Floats:
-    """Return the probability of each class, [M, K], for pixels [M, S, S, 3] of the network's size."""
+def predict(network: Network, pixels: Pixels) -> Floats:
+    """Return the probability of each class, [M, K], for squares [M, S, S, 3] of any side the network can see.
+
+    Squares larger than the network's size are scaled down to it.
+    """
     return np.exp(log_probs(network, pixels))
 
 
 def log_probs(
-    network: Network, pixels: NDArray[np.uint8], *, each: Callable[[], None] | None = None
+    network: Network, pixels: Pixels, *, rows: Rows | None = None, each: Callable[[int], None] | None = None
 ) -> Floats:
-    """Return the logarithms of the probabilities, [M, K], in nats.
+    """Return the logarithms of the probabilities, [M, K], in nats, of all pixels or of M rows of them.
 
-    Moves the network to the device and leaves it there; `each` is called after every one of `batches`.
+    Moves the network to the device and leaves it there. `each` is told the number of images after every
+    batch; batches are halved where the memory is not enough.
     """
-    if pixels.shape[1:] != (network.size, network.size, 3) or pixels.dtype != np.uint8:
-        side = network.size
-        raise InputError(
-            f"The network sees uint8 pixels [M, {side}, {side}, 3], not {pixels.dtype} {pixels.shape}."
-        )
+    check_squares(pixels, side=network.size)
+    rows = np.arange(len(pixels)) if rows is None else rows
+    said = np.empty((len(rows), len(network.vocab)), dtype=np.float32)
     network.to(device()).eval()
-    said = np.empty((len(pixels), len(network.vocab)), dtype=np.float32)
-    for start in range(0, len(pixels), BATCH):
-        some = slice(start, start + BATCH)
-        said[some] = _log_probs_of(network, np.array(pixels[some]))
-        if each:
-            each()
+    done, batch = 0, BATCH
+    while done < len(rows):
+        try:
+            for some in _each_batch(network, pixels, rows[done:], batch=batch):
+                said[done : done + len(some)] = some
+                done += len(some)
+                if each:
+                    each(len(some))
+        except MEMORY_ERRORS as error:
+            if batch == 1 or not short_of_memory(error):
+                raise
+            batch = max(1, min(batch, len(rows) - done) // 2)
     return said
 
 
-def batches(count: int) -> int:
-    """Return how many batches it takes to score so many images."""
-    return -(-count // BATCH)
+def _each_batch(network: Network, pixels: Pixels, rows: Rows, *, batch: int) -> Iterator[Floats]:
+    to = device()
+    pieces = [rows[start : start + batch] for start in range(0, len(rows), batch)]
+    for images in ahead(lambda some: bytes_of(pixels, some, device=to), pieces):
+        yield _log_probs_of(network, seen(images, size=network.size, device=to))
 
 
 @torch.inference_mode()
-def _log_probs_of(network: Network, pixels: NDArray[np.uint8]) -> Floats:
-    images = torch.from_numpy(pixels).to(device()).permute(0, 3, 1, 2).float().div_(255)
+def _log_probs_of(network: Network, images: Tensor) -> Floats:
     said: Floats = network(images).float().log_softmax(dim=1).cpu().numpy()
     return said

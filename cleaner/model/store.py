@@ -14,15 +14,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from cleaner.errors import InputError
+from cleaner.errors import InputError, TrainingError
 from cleaner.model.network import Network, build
 
 KEY = "cleaner"  # the one entry of the file's metadata, JSON
-FORMAT = 1
+FORMAT = 2
 
 
 def save_network(path: Path, network: Network) -> None:
-    """Write a network to a file, all of it or nothing."""
+    """Write a network to a file, all of it or nothing; TrainingError if there is no space for it."""
     about = {
         "format": FORMAT,
         "arch": network.arch,
@@ -36,6 +36,10 @@ def save_network(path: Path, network: Network) -> None:
     try:
         save_file(tensors, partial, metadata={KEY: json.dumps(about)})
         partial.replace(path)
+    except SafetensorError as error:  # which is all that it says of a full disk
+        raise TrainingError(
+            f"The network can't be written to {path.parent} ({error}); free some space and train again."
+        ) from error
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()

@@ -1,6 +1,6 @@
-"""Weights from elsewhere: a file of one's own, or torchvision's, downloaded once into torch's own cache.
+"""Weights from elsewhere: a file of one's own, or torchvision's or timm's, downloaded once.
 
-It never unpickles, and it gives up on a dead network within seconds.
+It never unpickles, and it gives up on a dead network within seconds. It imports timm only for timm's.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from cleaner.errors import InputError, Stopped
-from cleaner.model.network import Stats
+from cleaner.model.bodies import Stats, is_torchvision, timm_name, usual_stats
 from cleaner.progress import Progress, Report, Stop, never, quiet
 
 PATIENCE = 10.0  # seconds without a byte after which there is no network
 CHUNK = 2**20
+HUB_FILE = "model.safetensors"
 DOWNLOAD_FAILED = (OSError, HTTPException)
 
 
 def pretrained(arch: str, *, report: Report = quiet, stopped: Stop = never) -> tuple[Path, Stats]:
-    """Return torchvision's default weights of an architecture and how they want pixels normalised.
+    """Return the default weights of an architecture and how they want pixels normalised.
 
-    Downloads them if torch's cache hasn't got them; raises one of DOWNLOAD_FAILED if that fails.
+    Takes them from the cache of torch or of the Hugging Face hub, else downloads them into torch's; raises
+    one of DOWNLOAD_FAILED if that fails, InputError if nobody offers any.
     """
-    best = get_model_weights(arch).DEFAULT
-    file = Path(torch.hub.get_dir(), "checkpoints", Path(best.url).name)
+    url, file, stats = _released(arch) if is_torchvision(arch) else _released_by_timm(arch)
     if not file.exists():
-        fetch(best.url, file, report=report, stopped=stopped)
-    look = best.transforms()
-    return file, (tuple(look.mean), tuple(look.std))
+        fetch(url, file, report=report, stopped=stopped)
+    return file, stats
 
 
 def read_weights(file: Path, *, arch: str) -> dict[str, Tensor]:
@@ -83,6 +83,41 @@ def fetch(
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
+
+
+def _released(arch: str) -> tuple[str, Path, Stats]:
+    """Say where torchvision's default weights are, where they belong, and how they want pixels."""
+    best = get_model_weights(arch).DEFAULT
+    look = best.transforms()
+    return best.url, _in_cache(Path(best.url).name), (tuple(look.mean), tuple(look.std))
+
+
+def _released_by_timm(arch: str) -> tuple[str, Path, Stats]:
+    """Say the same of timm's, which are on the hub, and in its cache if another program has used them.
+
+    timm's own download hangs for most of a minute without a network, and can't be stopped.
+    """
+    import timm
+    from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
+
+    released = timm.get_pretrained_cfg(timm_name(arch))
+    if not released or not released.has_weights:
+        raise InputError(
+            f"timm offers no pretrained weights of {arch}; name a file of your own as weights, or use "
+            "another architecture."
+        )
+    hub = released.hf_hub_id
+    if not hub:
+        return released.url, _in_cache(Path(released.url).name), usual_stats(arch)
+    found = try_to_load_from_cache(hub, HUB_FILE)
+    file = Path(found) if isinstance(found, str) else _in_cache(f"{hub.replace('/', '--')}.safetensors")
+    if constants.HF_HUB_OFFLINE and not file.exists():
+        raise OSError("HF_HUB_OFFLINE is set")
+    return hf_hub_url(hub, HUB_FILE), file, usual_stats(arch)
+
+
+def _in_cache(name: str) -> Path:
+    return Path(torch.hub.get_dir(), "checkpoints", name)
 
 
 def _read(file: Path) -> object:

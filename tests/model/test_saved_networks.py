@@ -13,8 +13,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from cleaner.errors import InputError
+from cleaner.errors import InputError, TrainingError
 from cleaner.model.device import device, device_line
+from cleaner.model.images import cached_side
 from cleaner.model.network import build
 from cleaner.model.predict import predict
 from cleaner.model.store import load_network, save_network
@@ -37,17 +38,17 @@ def test_a_saved_network_predicts_what_the_training_said(few, trained, saved):
     network = load_network(saved)
     assert torch.equal(torch.get_rng_state(), before)
     assert (network.vocab, network.size, network.training) == (("cat", "dog"), 32, False)
-    np.testing.assert_allclose(predict(network, few.images), trained.predictions.probs, atol=1e-6)
+    images = few.pixels(cached_side(network.size))
+    np.testing.assert_allclose(predict(network, images), trained.predictions.probs, atol=1e-6)
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
 
-def test_a_fine_tuned_network_comes_back_too(tmp_path, few):
-    network = build(
-        "resnet18", vocab=("cat", "dog"), size=32, stats=((0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
-    ).eval()
+@pytest.mark.parametrize("arch", ["resnet18", "test_vit", "timm/test_resnet"])
+def test_a_fine_tuned_network_comes_back_too(tmp_path, few, arch):
+    network = build(arch, vocab=("cat", "dog"), size=32, stats=((0.1, 0.2, 0.3), (1.0, 2.0, 3.0))).eval()
     save_network(tmp_path / "network", network)
     again = load_network(tmp_path / "network")
-    assert again.stats == network.stats
+    assert (again.arch, again.stats) == (arch, network.stats)
     np.testing.assert_allclose(predict(again, few.images), predict(network, few.images), atol=1e-6)
 
 
@@ -76,6 +77,20 @@ def test_a_save_that_fails_leaves_nothing_behind(trained, tmp_path):
     with pytest.raises(IsADirectoryError):
         save_network(tmp_path / "network", trained.network)
     assert [path.name for path in tmp_path.iterdir()] == ["network"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_disk_that_is_full_is_one_sentence_and_leaves_nothing_behind(trained, tmp_path):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"network can't be written to .*; free some space"):
+            save_network(tmp_path / "network", trained.network)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_device_is_said_in_words():

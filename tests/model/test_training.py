@@ -14,6 +14,7 @@ from fastai.torch_core import defaults
 
 from cleaner.errors import InputError, Stopped, TrainingError
 from cleaner.model.choice import own_epochs, own_scale
+from cleaner.model.images import cached_side
 from cleaner.model.predict import log_probs, predict
 from cleaner.model.train import train
 from cleaner.progress import Progress
@@ -27,7 +28,7 @@ def told() -> list[tuple[float, Progress]]:
 
 @pytest.fixture(scope="module")
 def trained(digits, told):
-    config = TrainConfig(weights="scratch", flip=False)
+    config = TrainConfig(weights="scratch", flip=False, folds=0)
     return train(
         digits.catalog, digits.pixels, config=config, report=lambda p: told.append((time.monotonic(), p))
     )
@@ -58,9 +59,7 @@ def test_every_image_is_scored_once_in_the_order_of_the_catalog(digits, trained)
 
 
 def test_losses_are_not_made_from_rounded_probabilities(few, quick):
-    bright = few.images.copy()
-    config = replace(quick, epochs=30, lr=0.05)
-    losses = train(few.catalog, lambda side: bright, config=config).predictions.losses
+    losses = train(few.catalog, few.pixels, config=replace(quick, epochs=30, lr=0.05)).predictions.losses
     assert (losses[losses < 1e-4] > 0).mean() > 0.5
     assert np.isfinite(losses).all()
 
@@ -88,8 +87,9 @@ def test_two_identical_trainings_say_the_same_and_another_seed_says_else(few, qu
 
 
 def test_two_scorings_say_the_same_because_nothing_is_augmented(digits, trained):
-    again = predict(trained.network, digits.images)
-    np.testing.assert_array_equal(again, predict(trained.network, digits.images))
+    images = digits.pixels(cached_side(32))
+    again = predict(trained.network, images)
+    np.testing.assert_array_equal(again, predict(trained.network, images))
     np.testing.assert_allclose(again, trained.predictions.probs, atol=1e-6)
 
 
@@ -98,7 +98,8 @@ def test_nothing_is_learned_from_held_out_images(few, quick):
     labels = np.where(held_out, 1 - few.catalog.labels, few.catalog.labels).astype(np.int32)
     images = np.where(held_out[:, None, None, None], 255 - few.images, few.images)
     plain = train(few.catalog, few.pixels, config=quick).predictions
-    other = train(replace(few.catalog, labels=labels), lambda side: images, config=quick).predictions
+    changed = replace(few, images=images)
+    other = train(replace(few.catalog, labels=labels), changed.pixels, config=quick).predictions
     np.testing.assert_array_equal(plain.probs[~held_out], other.probs[~held_out])
 
 
@@ -179,7 +180,7 @@ def test_stop_ends_a_training_between_two_batches(digits):
         asked.append(1)
         return len(asked) > 5
 
-    config = TrainConfig(weights="scratch", epochs=5)
+    config = TrainConfig(weights="scratch", epochs=5, folds=0)
     with pytest.raises(
         Stopped, match=r"^The training was stopped while training \(epoch 1 of 5.*nothing of it was kept\.$"
     ):
@@ -216,14 +217,17 @@ def test_a_catalog_that_nobody_can_train_on_is_refused_before_any_work(make_cata
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
+        ({"mode": "fast"}, "mode is 'fast', but must be 'quick' or 'full'"),
         ({"epochs": 0}, "epochs is 0"),
         ({"lr": 0.0}, r"lr is 0\.0"),
         ({"lr": float("nan")}, "lr is nan"),
         ({"size": 5}, "size is 5"),
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"folds": 1}, "folds is 1, but must be 0, or 2 to 10"),
+        ({"folds": 11}, "folds is 11"),
         (
             {"arch": "resnet35", "weights": "pretrained"},
-            "no architecture 'resnet35' here; use one of resnet18",
+            "no architecture 'resnet35'",
         ),
     ],
 )
@@ -233,8 +237,10 @@ def test_a_setting_that_nobody_can_train_with_is_refused_before_any_work(few, qu
 
 
 def test_pixels_of_another_size_are_refused(few, quick):
-    with pytest.raises(InputError, match=r"must be uint8 \(60, 32, 32, 3\), but are uint8 \(60, 16, 16, 3\)"):
+    with pytest.raises(InputError, match=r"must be uint8 \(60, 36, 36, 3\), but are uint8 \(60, 16, 16, 3\)"):
         train(few.catalog, lambda side: few.images[:, :16, :16], config=quick)
+    with pytest.raises(InputError, match=r"are float32 \(60, 36, 36, 3\)"):
+        train(few.catalog, lambda side: few.pixels(side).astype(np.float32), config=quick)
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_a_remedy(few, quick):
@@ -259,7 +265,7 @@ def test_too_little_memory_ends_the_training_with_a_remedy(few, quick, allocate)
 @pytest.mark.parametrize(("count", "batch_size"), [(65, 64), (3, 2), (2, 1), (2, 64)])
 def test_no_number_of_images_leaves_a_batch_of_one(make_catalog, quick, count, batch_size):
     catalog = make_catalog([row % 2 for row in range(count + 1)], ["train"] * count + ["valid"])
-    images = np.random.default_rng(0).integers(0, 255, (count + 1, 32, 32, 3)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 255, (count + 1, 36, 36, 3)).astype(np.uint8)
     trained = train(catalog, lambda side: images, config=replace(quick, batch_size=batch_size))
     assert len(trained.predictions) == count + 1
 
@@ -275,7 +281,10 @@ def test_few_images_are_passed_more_often(make_catalog, count, epochs):
     assert own_epochs(catalog, 64) == epochs
 
 
-def test_a_network_refuses_pixels_of_another_size(trained):
-    with pytest.raises(InputError, match="sees uint8 pixels"):
-        predict(trained.network, np.zeros((2, 16, 16, 3), dtype=np.uint8))
+def test_a_network_refuses_pixels_that_it_can_not_see_whole(trained):
+    for shape in ((2, 16, 16, 3), (2, 32, 40, 3), (2, 32, 32, 1), (32, 32, 3)):
+        with pytest.raises(InputError, match="sees uint8 pixels"):
+            predict(trained.network, np.zeros(shape, dtype=np.uint8))
+    with pytest.raises(InputError, match="not float64"):
+        predict(trained.network, np.zeros((2, 32, 32, 3)))
     assert log_probs(trained.network, np.zeros((0, 32, 32, 3), dtype=np.uint8)).shape == (0, 10)
