@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cleaner.errors import Refused
 from cleaner.ranking.queue import without
 from cleaner.types import Action, Catalog, Queue, Standing
@@ -38,3 +41,15 @@ def check_verdict(catalog: Catalog, items: Sequence[str], action: Action, *, lab
         raise Refused(f"{label!r} is no class here (there are: {classes}); make a folder of that name first.")
     if same := [item for item in items if catalog.vocab[catalog.labels[rows[item]]] == label]:
         raise Refused(f"{same[0]!r} is labelled {label!r} already; keep it instead.")
+
+
+def trusted(catalog: Catalog, standing: Standing) -> NDArray[np.bool_]:
+    """Mark the images whose label, as it is now, a person has confirmed or given, shape [N]."""
+    label_now = {key: catalog.vocab[code] for key, code in zip(catalog.ids, catalog.labels, strict=True)}
+    confirmed = {
+        key
+        for key, decision in standing.items()
+        if decision.action == "keep"
+        or (decision.action == "relabel" and decision.label == label_now.get(key))
+    }
+    return np.array([key in confirmed for key in catalog.ids], dtype=bool)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
@@ -22,7 +22,7 @@ from cleaner.app.words import count, plain, receipt_line, round_line, time_left
 from cleaner.changes.plan import summary
 from cleaner.errors import CleanerError
 from cleaner.progress import Progress, Report
-from cleaner.types import Receipt, TrainConfig
+from cleaner.types import Mode, Receipt, TrainConfig
 
 app = typer.Typer(
     help="Find and fix wrong labels in image folders: train first, clean second.",
@@ -95,17 +95,24 @@ def verify(folder: Folder) -> None:
 def train(
     folder: Folder,
     *,
-    arch: Annotated[str, typer.Option(help="Architecture, by its torchvision name.")] = "resnet34",
+    mode: Annotated[
+        str, typer.Option(help="quick: a first order in a fraction of the time; or full.")
+    ] = "full",
+    arch: Annotated[str, typer.Option(help="Architecture, by its torchvision or timm name.")] = "resnet34",
     weights: Annotated[str, typer.Option(help="pretrained, scratch, or the path of a file.")] = "pretrained",
     epochs: Annotated[int | None, typer.Option(help="Passes over the images.")] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     batch_size: Annotated[int, typer.Option(help="Images learned from at once.")] = 64,
     size: Annotated[int | None, typer.Option(help="Side in pixels that the network sees.")] = None,
     flip: Annotated[bool, typer.Option(help="Mirror images at random while training.")] = True,
+    folds: Annotated[
+        int | None, typer.Option(help="Further networks for out-of-fold scores; 0: none.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
     """Train on the images as they are and score every one of them."""
     config = TrainConfig(
+        mode=cast(Mode, mode),
         arch=arch,
         weights=weights,
         epochs=epochs,
@@ -113,13 +120,14 @@ def train(
         batch_size=batch_size,
         size=size,
         flip=flip,
+        folds=folds,
         seed=seed,
     )
     project = _open(folder)
     with _bar() as report:
         done = project.train(config, report=report)
-    for note in done.notes:
-        typer.echo(note)
+    for said in (*done.notes, *done.advice):
+        typer.echo(plain(said))
     typer.echo(round_line(done))
 
 

@@ -68,17 +68,18 @@ def first_labels(rounds: Mapping[int, Predictions]) -> dict[str, str]:
     return labels
 
 
-def compare(rounds: Mapping[int, Predictions], cleaned: Mapping[str, str]) -> Comparison:
+def compare(
+    rounds: Mapping[int, Predictions], *, cleaned: Mapping[str, str], original: Mapping[str, str]
+) -> Comparison:
     """Compare rounds on the images that all of them held out and that are still in the dataset.
 
-    `cleaned` maps ids to labels, see `cleaned_labels`. An image whose label a round did not know counts as
-    a mistake of that round.
+    `cleaned` and `original` map ids to labels, see `cleaned_labels` and `first_labels`. An image whose label
+    a round did not know counts as a mistake of that round.
     """
     if not rounds:
         return Comparison(images=0, rates=())
     shared = set.intersection(*({*p.ids[p.origins == "held-out"]} for p in rounds.values()))
     ids = sorted(shared & set(cleaned))
-    original = first_labels(rounds)
     rates = tuple(
         ErrorRates(
             number,

@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from cleaner.app.agenda import agenda, check_verdict
-from cleaner.app.compare import Comparison, cleaned_labels, compare
+from cleaner.app.agenda import agenda, check_verdict, trusted
+from cleaner.app.byhand import RateSearch, learner_of, scored_by, search_rate
+from cleaner.app.caches import Job
+from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
+from cleaner.app.engine import answers
 from cleaner.app.home import database_of, prepare, user
+from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.pictures import Pictures
 from cleaner.app.rounds import NETWORK, load_predictions, load_rounds
-from cleaner.app.training import ask_to_stop, quiet_import, train_round, training_elsewhere
+from cleaner.app.training import ask_to_stop, keep_round, train_round, training_elsewhere
 from cleaner.catalog.digest import digest_of
-from cleaner.catalog.pixels import square
 from cleaner.catalog.scan import scan
 from cleaner.catalog.store import load_catalog, save_catalog
 from cleaner.changes.apply import apply_plan
@@ -131,15 +133,33 @@ class Project:
     ) -> Round:
         """Train on the images as they are now, score them all, and keep that as the next round.
 
-        Until the end nothing of it is on disk: a stopped or failed training leaves the rounds before intact.
+        With `TrainConfig(mode="quick")` the first order is there in a fraction of the time. Until the end no
+        round is on disk: a stopped or failed training leaves those before it intact, and one that was killed
+        goes on where it was when the same is asked for again. What a person has confirmed counts as trusted.
         Raises Refused while a training of this project runs in another window.
         """
         if problem := training_elsewhere(self.home):
             raise Refused(problem)
         self.verify(report=report, stopped=stopped)
-        return train_round(
-            self.catalog, home=self.home, config=config or TrainConfig(), report=report, stopped=stopped
-        )
+        return train_round(self._job(config, report=report, stopped=stopped))
+
+    def learner(self, config: TrainConfig | None = None) -> Any:
+        """Return fastai's own Learner over the images as they are, to train by hand; `keep` makes it a round.
+
+        What trains works on it: freeze, unfreeze, fit_one_cycle with slice(…), fine_tune, lr_find, save and
+        load of stages, validate, get_preds. What shows batches doesn't: its images are arrays, not files.
+        """
+        return learner_of(self._job(config))
+
+    def keep(self, learner: Any, *, report: Report = quiet, stopped: Stop = never) -> Round:
+        """Score every image with a Learner of `learner`, and keep that as the next round."""
+        return keep_round(self._job(None, report=report, stopped=stopped), partial(scored_by, learner))
+
+    def find_lr(
+        self, config: TrainConfig | None = None, *, report: Report = quiet, stopped: Stop = never
+    ) -> RateSearch:
+        """Try out rising learning rates, and suggest one; as the last line of a cell it shows the curve."""
+        return search_rate(self._job(config, report=report, stopped=stopped))
 
     def stop_training(self) -> None:
         """Ask a training of this project to stop, in whichever window it runs."""
@@ -150,18 +170,16 @@ class Project:
         """Say in a sentence that a training of this project runs, here or in another window; None if not."""
         return training_elsewhere(self.home)
 
-    def predict(self, images: Sequence[str | Path]) -> list[list[tuple[str, float]]]:
-        """Ask the last round's network about image files; return classes and probabilities, best first."""
-        with quiet_import():
-            from cleaner.model.predict import predict
-            from cleaner.model.store import load_network
+    def interpret(self, number: int | None = None) -> Interpretation:
+        """Say what a round's model confuses with what, on held-out images; by default the last round."""
+        return interpret(self.predictions(number), epochs=self._round(number).epochs)
 
-        network = load_network(self.home / "rounds" / f"{self._round(None).number:03d}" / NETWORK)
-        squares = np.stack([square(Path(image), side=network.size) for image in images])
-        return [
-            sorted(zip(network.vocab, map(float, row), strict=True), key=lambda pair: -pair[1])
-            for row in predict(network, squares)
-        ]
+    def predict(self, images: Sequence[str | Path]) -> list[list[tuple[str, float]]]:
+        """Ask the last trained network about image files; return classes and probabilities, best first."""
+        full = [r.number for r in self.rounds if r.config.mode == "full"]
+        if not full:
+            raise InputError("There is no trained network yet; train in full mode first.")
+        return answers(self.home / "rounds" / f"{full[-1]:03d}" / NETWORK, images)
 
     # --- 3 what should a person see first? ---
 
@@ -224,15 +242,23 @@ class Project:
         return self._moving(undo_last, report=report, stopped=stopped)
 
     def compare(self) -> Comparison:
-        """Compare all rounds on the same held-out images, on cleaned and on original labels."""
-        rounds = {r.number: self.predictions(r.number) for r in self.rounds}
-        return compare(rounds, cleaned_labels(self.catalog, self.decisions()))
+        """Compare all rounds of the last one's mode on the same held-out images, on both kinds of labels."""
+        seen = {r.number: self.predictions(r.number) for r in self.rounds}
+        alike = {
+            r.number: seen[r.number] for r in self.rounds if r.config.mode == self.rounds[-1].config.mode
+        }
+        cleaned = cleaned_labels(self.catalog, self.decisions())
+        return compare(alike, cleaned=cleaned, original=first_labels(seen))
 
     def export(self, path: str | Path) -> Path:
         """Write the dataset as the decisions leave it to a CSV file, applied or not; return its path."""
         return write_csv(self.catalog, self.decisions(), Path(path))
 
     # --- beneath ---
+
+    def _job(self, config: TrainConfig | None, *, report: Report = quiet, stopped: Stop = never) -> Job:
+        confirmed = trusted(self.catalog, self.decisions())
+        return Job(self.catalog, self.home, config or TrainConfig(), confirmed, report, stopped)
 
     def _moving(self, move: Callable[..., Receipt], *, report: Report, stopped: Stop) -> Receipt:
         """Move files, and look again however it ended: some may have moved even so."""

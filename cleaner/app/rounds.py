@@ -21,15 +21,17 @@ from cleaner.errors import InputError
 from cleaner.types import Epoch, Predictions, Round, TrainConfig, strings
 
 _ARRAYS = ("labels", "probs", "losses")
+_SOME = ("margins", "quick")  # arrays that not every round has
 NETWORK = "model.safetensors"
 
 
 def save_round(
-    result: Round, predictions: Predictions, *, folder: Path, save_network: Callable[[Path], None]
+    result: Round, predictions: Predictions, *, folder: Path, save_network: Callable[[Path], None] | None
 ) -> Round:
     """Write a round under `folder`, whole or not at all; return it with the number that it got.
 
     That is the next free one: somebody else may have finished a round meanwhile. `result.number` is ignored.
+    `save_network` writes the network to a path; None for a round without one of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
@@ -37,11 +39,13 @@ def save_round(
         draft = folder / ".draft"
         shutil.rmtree(draft, ignore_errors=True)  # of a program that was killed: the lock is ours
         draft.mkdir()
-        for name in _ARRAYS:
-            np.save(draft / f"{name}.npy", getattr(predictions, name), allow_pickle=False)
+        for name in (*_ARRAYS, *_SOME):
+            if (array := getattr(predictions, name)) is not None:
+                np.save(draft / f"{name}.npy", array, allow_pickle=False)
         texts = {"ids": list(predictions.ids), "origins": list(predictions.origins)}
         (draft / "items.json").write_text(json.dumps(texts), encoding="utf-8")
-        save_network(draft / NETWORK)
+        if save_network is not None:
+            save_network(draft / NETWORK)
         (draft / "round.json").write_text(json.dumps(asdict(numbered), indent=1), encoding="utf-8")
         _sync(draft)
         draft.rename(folder / f"{numbered.number:03d}")
@@ -72,11 +76,13 @@ def load_rounds(folder: Path) -> tuple[Round, ...]:
 
 def _read(raw: dict[str, object]) -> Round:
     config, epochs, vocab, notes = (raw.pop(key) for key in ("config", "epochs", "vocab", "notes"))
+    advice = raw.pop("advice", ())
     return Round(
         config=TrainConfig(**config),  # type: ignore[arg-type]
         epochs=tuple(Epoch(**epoch) for epoch in epochs),  # type: ignore[attr-defined]
         vocab=tuple(vocab),  # type: ignore[arg-type]
         notes=tuple(notes),  # type: ignore[arg-type]
+        advice=tuple(advice),  # type: ignore[arg-type]
         **raw,  # type: ignore[arg-type]
     )
 
@@ -86,11 +92,15 @@ def load_predictions(folder: Path, *, result: Round) -> Predictions:
     home = folder / f"{result.number:03d}"
     try:
         texts = json.loads((home / "items.json").read_text(encoding="utf-8"))
-        arrays = {name: np.load(home / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+        there = [*_ARRAYS, *(name for name in _SOME if (home / f"{name}.npy").exists())]
+        arrays = {name: np.load(home / f"{name}.npy", allow_pickle=False) for name in there}
     except (OSError, ValueError, EOFError) as error:
         raise InputError(
             f"Round {result.number} in {home} is damaged; remove that folder or train again."
         ) from error
     return Predictions(
-        vocab=result.vocab, ids=strings(texts["ids"]), origins=strings(texts["origins"]), **arrays
+        vocab=result.vocab,
+        ids=strings(texts["ids"]),
+        origins=strings(texts["origins"]),
+        **arrays,
     )

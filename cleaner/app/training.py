@@ -3,42 +3,78 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import shutil
 import time
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
+from cleaner.app.caches import Job
+from cleaner.app.engine import Outcome, outcome_of, train_full, train_quick
 from cleaner.app.rounds import save_round
-from cleaner.catalog.pixels import pixels
-from cleaner.errors import Refused
-from cleaner.progress import Progress, Report, Stop
-from cleaner.types import Catalog, Round, TrainConfig
+from cleaner.errors import Refused, TrainingError
+from cleaner.types import Round
+
+if TYPE_CHECKING:
+    from cleaner.model.train import Trained
 
 ELSEWHERE = "A training of this project is running in another window; wait until it ends, or stop it."
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+FITS = {"quick": train_quick, "full": train_full}
 
 
-def train_round(catalog: Catalog, *, home: Path, config: TrainConfig, report: Report, stopped: Stop) -> Round:
-    """Train on a catalog, score every image, and keep that as the next round of the project in `home`.
+def train_round(job: Job) -> Round:
+    """Train on a catalog, score every image, and keep that as the next round of the project.
 
-    Raises Refused while another training of the project runs, and whatever the training raises; nothing is
+    Raises Refused while another training of the project runs, and whatever the training raises; no round is
     on disk then.
     """
     from cleaner.model.checks import check_settings, split_rows
 
-    check_settings(config)  # before the wait for what is heavy
-    split_rows(catalog)
-    with _alone(home):
-        stop_file = _stop_file(home)
+    check_settings(job.config)  # before the wait for what is heavy
+    split_rows(job.catalog)
+    return _keep_next(job, FITS[job.config.mode])
+
+
+def keep_round(job: Job, score: Callable[[Job], Trained]) -> Round:
+    """Keep what was trained by hand as the next round of the project."""
+    return _keep_next(job, lambda going: outcome_of(score(going), going))
+
+
+def _keep_next(job: Job, fit: Callable[[Job], Outcome]) -> Round:
+    with _alone(job.home), disk_errors_explained(job.home):
+        stop_file = _stop_file(job.home)
         stop_file.unlink(missing_ok=True)
-        return _train(
-            catalog, home=home, config=config, report=report, stopped=lambda: stopped() or stop_file.exists()
-        )
+        started = time.monotonic()
+        outcome = fit(replace(job, stopped=lambda: job.stopped() or stop_file.exists()))
+        return _save(outcome, job, seconds=time.monotonic() - started)
+
+
+def _save(outcome: Outcome, job: Job, *, seconds: float) -> Round:
+    said = outcome.predictions
+    held_out = job.catalog.held_out()
+    result = Round(
+        number=0,  # given when it is saved
+        config=outcome.config,
+        vocab=said.vocab,
+        epochs=outcome.epochs,
+        catalog_digest=job.catalog.digest(),
+        held_out=int(held_out.sum()),
+        error_rate=float((said.probs.argmax(axis=1) != said.labels)[held_out].mean()),
+        device=outcome.device,
+        notes=outcome.notes,
+        seconds=seconds,
+        finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        advice=outcome.advice,
+    )
+    kept = save_round(result, said, folder=job.home / "rounds", save_network=outcome.save_network)
+    shutil.rmtree(job.workplace, ignore_errors=True)  # only now may it go
+    return kept
 
 
 def training_elsewhere(home: Path) -> str | None:
@@ -56,43 +92,16 @@ def ask_to_stop(home: Path) -> None:
 
 
 @contextlib.contextmanager
-def quiet_import() -> Iterator[None]:
-    """Keep what the heavy libraries say of each other while they load from a person who can't help it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def disk_errors_explained(home: Path) -> Iterator[None]:
+    """Turn a full disk, at whatever moment, into a sentence with a remedy."""
+    try:
         yield
-
-
-def _train(catalog: Catalog, *, home: Path, config: TrainConfig, report: Report, stopped: Stop) -> Round:
-    started = time.monotonic()
-    report(Progress("loading", 0, 0, note="loading the training library (about 20 s the first time)"))
-    with quiet_import():
-        from cleaner.model.store import save_network
-        from cleaner.model.train import train
-
-    squares = partial(_pixels, catalog, home=home, report=report, stopped=stopped)
-    trained = train(catalog, squares, config=config, report=report, stopped=stopped)
-    said = trained.predictions
-    held_out = said.origins == "held-out"
-    result = Round(
-        number=0,  # given when it is saved
-        config=trained.config,
-        vocab=said.vocab,
-        epochs=trained.epochs,
-        catalog_digest=catalog.digest(),
-        held_out=int(held_out.sum()),
-        error_rate=float((said.probs.argmax(axis=1) != said.labels)[held_out].mean()),
-        device=trained.device,
-        notes=trained.notes,
-        seconds=time.monotonic() - started,
-        finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )
-    keep = partial(save_network, network=trained.network)
-    return save_round(result, said, folder=home / "rounds", save_network=keep)
-
-
-def _pixels(catalog: Catalog, side: int, *, home: Path, report: Report, stopped: Stop) -> NDArray[np.uint8]:
-    return pixels(catalog, side=side, cache=home / "pixels", report=report, stopped=stopped)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise TrainingError(
+            f"The disk that holds {home} is full; free some space and train again. All rounds are intact."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -33,11 +33,21 @@ def count(number: int, noun: str) -> str:
 
 def round_line(result: Round) -> str:
     """Say in one sentence how a round went."""
+    how = {"quick": "each left out in turn, quick look", "full": "trained"}[result.config.mode]
     return (
         f"Round {result.number}: error rate {result.error_rate:.1%} on "
-        f"{count(result.held_out, 'held-out image')}, trained at {result.config.size} pixels in "
+        f"{count(result.held_out, 'held-out image')}, {how} at {result.config.size} pixels in "
         f"{duration(result.seconds)}. {result.device}."
     )
+
+
+def order_line(result: Round) -> str:
+    """Say in one sentence where an order comes from."""
+    how = {
+        "quick": "the quick look, a simple model on ready-made features",
+        "full": "the full training",
+    }[result.config.mode]
+    return f"This order comes from {how} (round {result.number})."
 
 
 def receipt_line(receipt: Receipt) -> str:

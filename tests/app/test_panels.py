@@ -17,13 +17,13 @@ from cleaner.app.panels.apply import plan_view
 from cleaner.app.panels.check import class_table, findings_table
 from cleaner.app.panels.choose import FolderChooser
 from cleaner.app.panels.desk import Desk, Runner
-from cleaner.app.panels.parts import button, curves, figure, sentence, table
+from cleaner.app.panels.parts import button, figure, sentence, table
 from cleaner.app.server import dashboard as server
 from cleaner.app.words import duration, plain, receipt_line, time_left
 from cleaner.catalog.scan import scan
 from cleaner.errors import CleanerError, InputError, Stopped
 from cleaner.progress import Progress, quiet
-from cleaner.types import Epoch, Finding, Operation, Plan, Receipt, Refusal, Round, TrainConfig
+from cleaner.types import Finding, Operation, Plan, Receipt, Refusal, Round, TrainConfig
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
 
@@ -127,12 +127,6 @@ def test_another_folder_waits_until_the_work_has_ended(folder: Callable[..., Pat
         desk.open(Project.open(folder()))
     gate.set()
     assert task.wait(seconds=10)
-
-
-def test_curves_stand_up_to_any_losses() -> None:
-    assert curves(()) == ""
-    assert "0.500" in curves((Epoch(1, 0.5, 0.0, 0.1),))
-    assert curves((Epoch(1, 0.0, 0.0, 0.0), Epoch(2, 0.0, 0.0, 0.0)))
 
 
 @pytest.mark.parametrize(

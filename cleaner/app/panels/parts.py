@@ -8,11 +8,6 @@ from html import escape
 
 import ipywidgets as widgets
 
-from cleaner.types import Epoch
-
-WIDTH, HEIGHT = 420, 170  # of the picture of the losses, in its own units
-LEFT, BELOW, PAD = 40, 20, 8
-
 
 def block(content: str = "") -> widgets.HTML:
     """Return an HTML widget of this app's style."""
@@ -64,42 +59,3 @@ def button(text: str, *, tooltip: str = "", primary: bool = False) -> widgets.Bu
     if primary:
         made.button_style = "primary"
     return made
-
-
-def curves(epochs: Sequence[Epoch]) -> str:
-    """Draw training and validation loss by epoch as one small picture, with the numbers beneath it."""
-    if not epochs:
-        return ""
-    last, top = epochs[-1], max(max(e.train_loss, e.valid_loss) for e in epochs) or 1.0
-    drawn = _line("train", [e.train_loss for e in epochs], top=top)
-    drawn += _line("valid", [e.valid_loss for e in epochs], top=top)
-    return (
-        f"<svg class='cleaner-curves' viewBox='0 0 {WIDTH} {HEIGHT}' role='img' "
-        f"aria-label='losses by epoch'>{_axes(epochs, top=top)}{drawn}</svg>"
-        "<p class='cleaner-legend'><span class='cleaner-train'>training loss "
-        f"{last.train_loss:.3f}</span><span class='cleaner-valid'>validation loss {last.valid_loss:.3f}"
-        f"</span><span>held-out error rate {last.error_rate:.1%} after epoch {last.number}</span></p>"
-    )
-
-
-def _line(name: str, losses: Sequence[float], *, top: float) -> str:
-    step = (WIDTH - LEFT - PAD) / max(len(losses) - 1, 1)
-    spots = [
-        (LEFT + step * i, HEIGHT - BELOW - (HEIGHT - BELOW - PAD) * loss / top)
-        for i, loss in enumerate(losses)
-    ]
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
-    dots = "".join(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='2.5'/>" for x, y in spots)
-    return f"<g class='cleaner-{name}'><polyline points='{points}'/>{dots}</g>"
-
-
-def _axes(epochs: Sequence[Epoch], *, top: float) -> str:
-    ground = HEIGHT - BELOW
-    texts = (
-        (LEFT - 6, PAD + 4, "end", f"{top:.2f}"),
-        (LEFT - 6, ground, "end", "0"),
-        (LEFT, HEIGHT - 4, "start", f"epoch {epochs[0].number}"),
-        (WIDTH - PAD, HEIGHT - 4, "end", f"{epochs[-1].number}" if len(epochs) > 1 else ""),
-    )
-    words = "".join(f"<text x='{x}' y='{y}' text-anchor='{a}'>{said}</text>" for x, y, a, said in texts)
-    return f"<path d='M{LEFT} {PAD}V{ground}H{WIDTH - PAD}'/>{words}"

@@ -7,8 +7,10 @@ import ipywidgets as widgets
 from cleaner.app.panels.desk import Desk
 from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.project import Project
+from cleaner.app.words import order_line
 from cleaner.errors import CleanerError
 from cleaner.review.grid import ReviewGrid
+from cleaner.types import Round
 
 
 class Review:
@@ -21,7 +23,7 @@ class Review:
         self._shown: tuple[Project, int, str] | None = None
         self._grid: ReviewGrid | None = None
         self._line = block()
-        self._newer = button("Show the new order", tooltip="Go on with what the last round ranks first")
+        self._newer = button("", tooltip="Go on with what the last round ranks first")
         self._newer.on_click(lambda _: self._show_latest())
         self._newer.layout.display = "none"
         self._next = button("Next: apply", primary=True)
@@ -33,13 +35,14 @@ class Review:
     def refresh(self) -> None:
         """Show the last round's queue; a page somebody is looking at is not pulled away from them."""
         if not self._desk.is_open or not self._desk.project.rounds:
-            self._say("There is nothing to review yet: train first.")
+            self._say("There is nothing to review yet: train first.", tone="warn")
             self._holder.children, self._grid, self._shown = (), None, None
             return
         if self._latest() == self._shown:
             return
         same_project = self._shown is not None and self._shown[0] is self._desk.project
         if same_project and self.view.layout.display != "none":
+            self._newer.description = _name_of_order(self._desk.project.rounds[-1])
             self._newer.layout.display = ""
         else:
             self._show_latest()
@@ -59,11 +62,17 @@ class Review:
                 self._grid = project.review()
                 self._holder.children = (self._grid,)
         except CleanerError as error:
-            self._say(str(error))
+            self._say(str(error), tone="warn")
             return
         self._shown = latest
         self._newer.layout.display = "none"
-        self._say("")
+        self._say(order_line(project.rounds[-1]))
 
-    def _say(self, text: str) -> None:
-        self._line.value = sentence(text, tone="warn")
+    def _say(self, text: str, *, tone: str = "plain") -> None:
+        self._line.value = sentence(text, tone=tone)
+
+
+def _name_of_order(last: Round) -> str:
+    """Say on a button whose order there is to be had now."""
+    mode = "quick look" if last.config.mode == "quick" else "full training"
+    return f"Show the new order (round {last.number}, {mode})"

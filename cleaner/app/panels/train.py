@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 import ipywidgets as widgets
 
+from cleaner.app.byhand import RateSearch
 from cleaner.app.panels.desk import Desk, Runner
-from cleaner.app.panels.parts import block, button, curves, heading, sentence
+from cleaner.app.panels.parts import block, button, heading, sentence
+from cleaner.app.plots import curves
+from cleaner.app.project import Project
 from cleaner.app.words import duration, round_line
+from cleaner.errors import CleanerError, NoWeights
 from cleaner.progress import Progress, Report, Stop
-from cleaner.types import Round, TrainConfig
+from cleaner.types import Mode, Round, TrainConfig
+
+MODES: dict[str, tuple[Mode, ...]] = {
+    "a quick look first, then in full": ("quick", "full"),
+    "a quick look only": ("quick",),
+    "in full only": ("full",),
+}
+FOLDS: dict[str, int | None] = {"auto": None, "none": 0, **{str(n): n for n in (2, 3, 5, 10)}}
 
 
 class Train:
@@ -23,12 +38,16 @@ class Train:
         self._train = button("Train", tooltip="Train on the images as they are now", primary=True)
         self._next = button("Next: review", primary=True)
         self._compare = button("Compare the rounds", tooltip="What got better since the first round")
-        self._runner = Runner(desk, self._train)
-        self._curves, self._last = block(), block()
+        self._find_lr = button("Find a learning rate", tooltip="Try out rising rates for a moment")
+        self._runner = Runner(desk, self._train, self._find_lr)
+        self._curves, self._last, self._notes = block(), block(), block()
         self._elsewhere = block()
         self._end_it = button("Stop that training", tooltip="It ends at its next step; nothing of it is kept")
         self._other = widgets.VBox([self._elsewhere, self._end_it])
+        self._rates, self._confused = block(), block()
+        self._confusion = widgets.Accordion([self._confused], titles=("What the model confuses",))
         self._train.on_click(lambda _: self.start())
+        self._find_lr.on_click(lambda _: self._search_rate())
         self._end_it.on_click(lambda _: self._stop_elsewhere())
         self._next.on_click(lambda _: desk.go("Review"))
         self._compare.on_click(lambda _: desk.go("Compare"))
@@ -38,31 +57,61 @@ class Train:
                 heading("Train", lead=lead),
                 self._other,
                 self._runner.view,
-                self._curves,
                 self._last,
+                self._curves,
+                self._notes,
+                self._confusion,
+                self._rates,
                 self._options.view,
                 widgets.HBox([self._next, self._compare]),
             ]
         )
 
     def start(self) -> None:
-        """Train the next round in the background."""
-        config = self._options.config()
+        """Train in the background: the quick look for a first order at once, then the full training."""
+        configs = self._options.configs()
 
         def work(report: Report, stopped: Stop) -> Round:
-            return self._desk.project.train(config, report=report, stopped=stopped)
+            return train_each(
+                self._desk.project, configs, on_round=self._on_round, report=report, stopped=stopped
+            )
 
         def progress(now: Progress) -> None:
             if now.epochs:
                 self._curves.value = curves(now.epochs)
-            self._last.value = "".join(sentence(note, tone="warn") for note in now.notes)
+            self._notes.value = "".join(sentence(note, tone="warn") for note in now.notes)
 
         def done(result: Round) -> tuple[str, str]:
             took = duration(result.seconds)
             return f"Round {result.number} is done after {took}; the images are ranked anew.", "good"
 
-        self._last.value = self._curves.value = ""
+        self._last.value = self._notes.value = self._curves.value = self._rates.value = ""
         self._runner.run(work, on_done=done, on_progress=progress)
+
+    def _search_rate(self) -> None:
+        """Find a learning rate in the background, show the curve, and fill it in."""
+        config = self._options.configs()[-1]
+
+        def work(report: Report, stopped: Stop) -> RateSearch:
+            return self._desk.project.find_lr(config, report=report, stopped=stopped)
+
+        def done(found: RateSearch) -> tuple[str, str]:
+            self._rates.value = found._repr_html_()
+            self._options.take_rate(found.suggestion)
+            return (
+                f"A learning rate of {found.suggestion:.2g} is suggested; it stands in the options.",
+                "good",
+            )
+
+        self._runner.run(work, on_done=done)
+
+    def _on_round(self, result: Round) -> None:
+        """Let the person begin to review while the full training goes on."""
+        self._last.value = sentence(
+            f"{round_line(result)} You can review now; the full training goes on and refines the order.",
+            tone="good",
+        )
+        self._desk.changed()
 
     def _stop_elsewhere(self) -> None:
         self._desk.project.stop_training()
@@ -73,6 +122,7 @@ class Train:
         rounds = self._desk.project.rounds if self._desk.is_open else ()
         self._next.disabled = not rounds
         self._compare.layout.display = "" if len(rounds) > 1 else "none"
+        self._confusion.layout.display = "" if rounds else "none"
         self._train.description = f"Train round {len(rounds) + 1}"
         self._other.layout.display = "none"
         if self._desk.busy:
@@ -81,15 +131,43 @@ class Train:
             self._elsewhere.value = sentence(problem, tone="warn")
             self._other.layout.display = ""
         if not rounds:
-            self._last.value = self._curves.value = ""
+            self._last.value = self._notes.value = self._curves.value = ""
             return
         last = rounds[-1]
         if last != self._shown:  # else the person may have changed them since
             self._options.show(last)
             self._shown = last
+            self._confused.value = confusion_view(self._desk.project)
         self._curves.value = curves(last.epochs)
-        notes = "".join(sentence(note, tone="warn") for note in last.notes)
-        self._last.value = sentence(round_line(last)) + notes
+        self._last.value = sentence(round_line(last))
+        self._notes.value = "".join(sentence(said, tone="warn") for said in (*last.notes, *last.advice))
+
+
+def confusion_view(project: Project) -> str:
+    """Draw what the last round's model confuses with what, or say why that can't be done."""
+    try:
+        return project.interpret().plot_confusion_matrix().svg
+    except CleanerError as error:
+        return sentence(str(error), tone="warn")
+
+
+def train_each(
+    project: Project,
+    configs: Sequence[TrainConfig],
+    *,
+    on_round: Callable[[Round], None],
+    report: Report,
+    stopped: Stop,
+) -> Round:
+    """Train one round after the other and return the last; `on_round` hears of each before it.
+
+    Where there are no pretrained weights a quick look is left out, if a full training follows.
+    """
+    *first, last = configs
+    for config in first:
+        with contextlib.suppress(NoWeights):
+            on_round(project.train(config, report=report, stopped=stopped))
+    return project.train(last, report=report, stopped=stopped)
 
 
 class Options:
@@ -97,6 +175,7 @@ class Options:
 
     def __init__(self) -> None:
         style = {"description_width": "110px"}
+        self._modes = widgets.Dropdown(options=list(MODES), description="mode", style=style)
         self._arch = widgets.Text("resnet34", description="architecture", style=style)
         self._weights = widgets.Combobox(
             value="pretrained", options=("pretrained", "scratch"), description="weights", style=style
@@ -107,14 +186,15 @@ class Options:
             0, min=0, max=10, step=0.001, description="lr (0: auto)", style=style
         )
         self._batch = widgets.BoundedIntText(64, min=1, max=4096, description="batch_size", style=style)
+        self._folds = widgets.Dropdown(options=list(FOLDS), description="folds", style=style)
         self._flip = widgets.Checkbox(True, description="mirrored images mean the same", indent=False)
         numbers = (self._epochs, self._size, self._lr, self._batch)
-        box = widgets.VBox([self._arch, self._weights, *numbers, self._flip])
+        box = widgets.VBox([self._modes, self._arch, self._weights, *numbers, self._folds, self._flip])
         self.view = widgets.Accordion([box], titles=("Options",))
 
-    def config(self) -> TrainConfig:
-        """Read the options."""
-        return TrainConfig(
+    def configs(self) -> tuple[TrainConfig, ...]:
+        """Read the options: one config for each round that they ask for, in their order."""
+        config = TrainConfig(
             arch=self._arch.value.strip(),
             weights=self._weights.value.strip(),
             epochs=self._epochs.value or None,
@@ -122,12 +202,18 @@ class Options:
             lr=self._lr.value or None,
             batch_size=self._batch.value,
             flip=self._flip.value,
+            folds=FOLDS[self._folds.value],
         )
+        return tuple(replace(config, mode=mode) for mode in MODES[self._modes.value])
+
+    def take_rate(self, rate: float) -> None:
+        """Fill in a learning rate, as exact as a person would say it."""
+        self._lr.value = float(f"{rate:.2g}")
 
     def show(self, last: Round) -> None:
         """Start from how the last round was trained; what it had to fall back on is not taken over."""
         self._flip.value = last.config.flip
-        if not last.notes:
+        if last.config.weights != "scratch" or not last.notes:
             self._weights.value = last.config.weights
         if last.config.weights != "scratch":
             self._arch.value = last.config.arch

@@ -1,0 +1,179 @@
+"""The two ways to fit a model to a catalog, quick and full, over caches that outlive both.
+
+It joins stages: networks from `model`, the quick head from `ranking`. It writes no round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cleaner.app.caches import Job
+from cleaner.catalog.pixels import square
+from cleaner.errors import CleanerError
+from cleaner.progress import Progress, Report
+from cleaner.ranking.ridge import leave_one_out
+from cleaner.types import TRUST, Epoch, Floats, Predictions, TrainConfig, strings
+
+if TYPE_CHECKING:
+    from cleaner.model.choice import Backbone
+    from cleaner.model.train import Trained
+
+BESIDE = (CleanerError, OSError, MemoryError, RuntimeError, np.linalg.LinAlgError)  # what may fail beside it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a outcome model leaves behind; `save_network` writes its network, None where there is none."""
+
+    config: TrainConfig
+    predictions: Predictions
+    device: str
+    epochs: tuple[Epoch, ...] = ()
+    notes: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    save_network: Callable[[Path], None] | None = None
+
+
+def train_quick(job: Job) -> Outcome:
+    """Fit a linear head on the cached features of the pretrained body, each image scored as if left out.
+
+    Raises NoWeights where there is no pretrained body to be had.
+    """
+    job.report(Progress("loading", 0, 0, note="loading PyTorch (a few seconds the first time)"))
+    with quiet_import():
+        from cleaner.model.choice import backbone
+        from cleaner.model.device import device_line
+
+    chosen = backbone(job.config, report=job.report, stopped=job.stopped)
+    log_probs, catalog = _quick_head(job, chosen), job.catalog
+    said = Predictions(
+        ids=catalog.ids,
+        vocab=catalog.vocab,
+        labels=catalog.labels,
+        probs=np.exp(log_probs),
+        losses=-log_probs[np.arange(len(catalog)), catalog.labels],
+        origins=strings(["held-out" if held else "out-of-fold" for held in catalog.held_out()]),
+    )
+    return Outcome(chosen.config, said, device_line())
+
+
+def train_full(job: Job) -> Outcome:
+    """Train a whole network, say what went wrong in the training, and ask the quick head beside it."""
+    load_library(job.report)
+    from cleaner.model.train import train
+
+    trained = train(
+        job.catalog,
+        job.squares,
+        config=job.config,
+        trusted=job.trusted,
+        workplace=job.workplace,
+        report=job.report,
+        stopped=job.stopped,
+    )
+    return outcome_of(trained, job)
+
+
+def outcome_of(trained: Trained, job: Job) -> Outcome:
+    """Add to a finished training what can be said of it, the quick head, and how its network is kept.
+
+    No fault in these, and no Stop, loses the training.
+    """
+    from cleaner.model.store import save_network
+
+    outcome = Outcome(
+        trained.config,
+        trained.predictions,
+        trained.device,
+        epochs=trained.epochs,
+        notes=trained.notes,
+        save_network=partial(save_network, network=trained.network),
+    )
+    try:
+        outcome = replace(outcome, advice=_advice(trained, job))
+        if trained.config.weights != "scratch":
+            outcome = _with_quick_head(outcome, job)
+    except BESIDE as error:
+        outcome = replace(outcome, notes=(*outcome.notes, f"The order is by the training alone: {error}"))
+    return outcome
+
+
+def answers(network: Path, images: Sequence[str | Path]) -> list[list[tuple[str, float]]]:
+    """Ask a saved network about image files; return classes and probabilities for each, best first."""
+    with quiet_import():
+        from cleaner.model.predict import predict
+        from cleaner.model.store import load_network
+
+    asked = load_network(network)
+    stacked = np.stack([square(Path(image), side=asked.size) for image in images])
+    return [
+        sorted(zip(asked.vocab, map(float, row), strict=True), key=lambda pair: -pair[1])
+        for row in predict(asked, stacked)
+    ]
+
+
+def load_library(report: Report) -> None:
+    """Load what trains networks, and say so: it takes its time once."""
+    report(Progress("loading", 0, 0, note="loading the training library (about 20 s the first time)"))
+    with quiet_import():
+        import cleaner.model.train  # noqa: F401
+
+
+@contextlib.contextmanager
+def quiet_import() -> Iterator[None]:
+    """Keep what the heavy libraries say of each other while they load from a person who can't help it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _quick_head(job: Job, chosen: Backbone) -> Floats:
+    """Return what a linear head says of every image, as if that had been left out, [N, K] in nats.
+
+    Equal files leave together, so that they can't vouch for each other.
+    """
+    embeddings = job.embeddings(chosen)
+    job.report(Progress("fitting", 0, 0, note=f"fitting the quick head to {len(job.catalog):,} images"))
+    pictures = np.unique(job.catalog.digests.astype(str), return_inverse=True)[1]
+    return leave_one_out(
+        embeddings,
+        job.catalog.labels,
+        classes=len(job.catalog.vocab),
+        weights=np.where(job.trusted, TRUST, 1.0),
+        groups=pictures,
+    ).log_probs
+
+
+def _with_quick_head(outcome: Outcome, job: Job) -> Outcome:
+    from cleaner.model.choice import backbone
+
+    chosen = backbone(outcome.config, report=job.report, stopped=job.stopped)
+    quick = np.exp(_quick_head(job, chosen))
+    return replace(outcome, predictions=replace(outcome.predictions, quick=quick))
+
+
+def _advice(trained: Trained, job: Job) -> tuple[str, ...]:
+    """Look for what went wrong; of a training by hand, with rates that nobody noted, in the data alone."""
+    from cleaner.model.advice import advise_on_data, advise_on_history
+    from cleaner.model.checks import split_rows
+    from cleaner.model.images import cached_side
+
+    job.report(Progress("checking", 0, 0, note="looking for what may have gone wrong"))
+    history: tuple[str, ...] = ()
+    if trained.config.lr is not None:
+        history = advise_on_history(
+            trained.epochs,
+            config=trained.config,
+            classes=len(job.catalog.vocab),
+            held_out=len(split_rows(job.catalog)[1]),
+        )
+    images = job.squares(cached_side(trained.network.size))
+    return (*history, *advise_on_data(job.catalog, trained.predictions, images))
