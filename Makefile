@@ -21,7 +21,7 @@ help:
 	@echo "make demo     a small dataset with planted errors: train, rank, open the dashboard"
 	@echo "make test     the tests (make browser: those that drive a real Chromium)"
 	@echo "make check    lint and types"
-	@echo "make bench    how many errors are found, and how fast, beside other tools"
+	@echo "make bench    how many errors are found, and how fast, beside other tools (half an hour)"
 	@echo "make clean    remove everything that make has made"
 
 demo: $(READY)
@@ -41,7 +41,8 @@ check: $(READY)
 	@$(BIN)/mypy
 
 bench: $(READY)
-	@$(BIN)/python tests/bench/loop.py $(ARGS)
+	@$(BIN)/python tests/bench/loop.py
+	@$(BIN)/python tests/bench/engine.py $(ARGS)
 
 lock: | $(UV)
 	@$(UV) pip compile -q pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \
