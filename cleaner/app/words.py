@@ -33,11 +33,14 @@ def count(number: int, noun: str) -> str:
 
 def round_line(result: Round) -> str:
     """Say in one sentence how a round went."""
-    how = {"quick": "each left out in turn, quick look", "full": "trained"}[result.config.mode]
+    images = count(result.held_out, "held-out image")
+    how = {
+        "quick": f"{images}, each left out in turn; a quick look",
+        "full": f"{images}, trained",
+    }[result.config.mode]
     return (
-        f"Round {result.number}: error rate {result.error_rate:.1%} on "
-        f"{count(result.held_out, 'held-out image')}, {how} at {result.config.size} pixels in "
-        f"{duration(result.seconds)}. {result.device}."
+        f"Round {result.number}: error rate {result.error_rate:.1%} on {how} at {result.config.size} pixels "
+        f"in {duration(result.seconds)}. {result.device}."
     )
 
 

@@ -183,7 +183,7 @@ def test_of_many_scarce_classes_the_scarcest_are_named_and_the_rest_is_counted(m
     images = np.zeros((len(labels), 32, 32, 3), dtype=np.uint8)
     *named, rest = advise_on_data(catalog, _said(catalog, catalog.labels), images)
     assert [said[10] for said in named] == ["a", "b", "c"]
-    assert rest == "And 3 more such classes have fewer than 10 training images."
+    assert rest == "Classes with fewer than 10 training images besides these: 3."
 
 
 def test_a_class_that_another_one_swallows_is_named_with_it(make_catalog):

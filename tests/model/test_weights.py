@@ -257,7 +257,7 @@ def test_a_backbone_sees_224_pixels_unless_another_size_is_given(tmp_path, resne
     before = torch.get_rng_state()
     chosen = embedder(TrainConfig(mode="quick", arch="resnet18", weights=str(file)))
     assert torch.equal(torch.get_rng_state(), before)
-    assert (chosen.body.size, chosen.config.size, chosen.notes) == (224, 224, ())
+    assert (chosen.body.size, chosen.config.size) == (224, 224)
 
 
 def test_a_missing_or_unreadable_weights_file_is_named(few, tmp_path, resnet18):

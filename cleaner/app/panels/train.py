@@ -189,8 +189,10 @@ class Options:
         self._folds = widgets.Dropdown(options=list(FOLDS), description="folds", style=style)
         self._flip = widgets.Checkbox(True, description="mirrored images mean the same", indent=False)
         numbers = (self._epochs, self._size, self._lr, self._batch)
-        box = widgets.VBox([self._modes, self._arch, self._weights, *numbers, self._folds, self._flip])
-        self.view = widgets.Accordion([box], titles=("Options",))
+        fields = (self._modes, self._arch, self._weights, *numbers, self._folds)
+        for field in fields:
+            field.layout.width = "min(100%, 440px)"
+        self.view = widgets.Accordion([widgets.VBox([*fields, self._flip])], titles=("Options",))
 
     def configs(self) -> tuple[TrainConfig, ...]:
         """Read the options: one config for each round that they ask for, in their order."""
