@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # what an OSError says then
+
 
 class CleanerError(Exception):
     """Any error a person can do something about; its text is the sentence to show them."""

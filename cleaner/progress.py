@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from cleaner.types import Epoch
 
+INTERVAL = 0.1  # seconds between two reports, or the browser has no time to draw them
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

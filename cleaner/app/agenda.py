@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from cleaner.errors import Refused
 from cleaner.ranking.queue import without
-from cleaner.types import Action, Catalog, Queue, Standing
+from cleaner.types import Action, Catalog, Predictions, Queue, Standing
+
+
+def labels_by_id(table: Catalog | Queue | Predictions) -> dict[str, str]:
+    """Map the id of each image to the label that it has there."""
+    return {key: table.vocab[code] for key, code in zip(table.ids, table.labels, strict=True)}
 
 
 def agenda(ranked: Queue, *, catalog: Catalog, standing: Standing, round: int) -> Queue:
@@ -19,9 +24,8 @@ def agenda(ranked: Queue, *, catalog: Catalog, standing: Standing, round: int) -
     Of a label changed by apply or by hand the order says nothing. Class folders made since the round are
     added to the vocabulary, so that images can be given to them.
     """
-    label_now = {key: catalog.vocab[code] for key, code in zip(catalog.ids, catalog.labels, strict=True)}
-    ranked_with = {key: ranked.vocab[code] for key, code in zip(ranked.ids, ranked.labels, strict=True)}
-    changed = {key for key, label in ranked_with.items() if label_now.get(key) != label}
+    label_now = labels_by_id(catalog)
+    changed = {key for key, label in labels_by_id(ranked).items() if label_now.get(key) != label}
     earlier = {key for key, decision in standing.items() if decision.round < round}
     new_classes = tuple(name for name in catalog.vocab if name not in ranked.vocab)
     return replace(without(ranked, earlier | changed), vocab=ranked.vocab + new_classes)
@@ -45,7 +49,7 @@ def check_verdict(catalog: Catalog, items: Sequence[str], action: Action, *, lab
 
 def trusted(catalog: Catalog, standing: Standing) -> NDArray[np.bool_]:
     """Mark the images whose label, as it is now, a person has confirmed or given, shape [N]."""
-    label_now = {key: catalog.vocab[code] for key, code in zip(catalog.ids, catalog.labels, strict=True)}
+    label_now = labels_by_id(catalog)
     confirmed = {
         key
         for key, decision in standing.items()

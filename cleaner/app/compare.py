@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cleaner.app.agenda import labels_by_id
 from cleaner.types import Catalog, Predictions, Standing
 
 
@@ -49,10 +50,10 @@ class Comparison:
 def cleaned_labels(catalog: Catalog, standing: Standing) -> dict[str, str]:
     """Give the label of each image as the decisions leave it; images to be removed are left out."""
     labels = {}
-    for identity, code in zip(catalog.ids, catalog.labels, strict=True):
+    for identity, label in labels_by_id(catalog).items():
         decision = standing.get(identity)
         if decision is None or decision.action in ("keep", "unsure"):
-            labels[identity] = catalog.vocab[code]
+            labels[identity] = label
         elif decision.action == "relabel" and decision.label is not None:
             labels[identity] = decision.label
     return labels
@@ -62,9 +63,7 @@ def first_labels(rounds: Mapping[int, Predictions]) -> dict[str, str]:
     """Give the label that each image had in the first round that saw it."""
     labels: dict[str, str] = {}
     for number in sorted(rounds):
-        seen = rounds[number]
-        for identity, code in zip(seen.ids, seen.labels, strict=True):
-            labels.setdefault(identity, seen.vocab[code])
+        labels = labels_by_id(rounds[number]) | labels
     return labels
 
 

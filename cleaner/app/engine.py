@@ -31,7 +31,7 @@ BESIDE = (CleanerError, OSError, MemoryError, RuntimeError, np.linalg.LinAlgErro
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a outcome model leaves behind; `save_network` writes its network, None where there is none."""
+    """What a fitted model leaves behind; `save_network` writes its network, None where there is none."""
 
     config: TrainConfig
     predictions: Predictions

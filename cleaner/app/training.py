@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +16,13 @@ from filelock import FileLock, Timeout
 from cleaner.app.caches import Job
 from cleaner.app.engine import Outcome, outcome_of, train_full, train_quick
 from cleaner.app.rounds import save_round
-from cleaner.errors import Refused, TrainingError
+from cleaner.errors import DISK_FULL, Refused, TrainingError
 from cleaner.types import Round
 
 if TYPE_CHECKING:
     from cleaner.model.train import Trained
 
 ELSEWHERE = "A training of this project is running in another window; wait until it ends, or stop it."
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 FITS = {"quick": train_quick, "full": train_full}
 
 
@@ -97,7 +95,7 @@ def disk_errors_explained(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL_DISK:
+        if error.errno not in DISK_FULL:
             raise
         raise TrainingError(
             f"The disk that holds {home} is full; free some space and train again. All rounds are intact."

@@ -7,7 +7,6 @@ row. It makes no rows itself and knows nothing of pictures or networks.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import secrets
@@ -21,14 +20,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from cleaner.errors import CleanerError, InputError, Stopped
+from cleaner.errors import DISK_FULL, CleanerError, InputError, Stopped
 from cleaner.progress import Progress, Report, Stop, never, quiet
 from cleaner.types import Strings
 
 Digests: TypeAlias = Sequence[str] | Strings
 
 COPIED = 256  # rows at a time when a cache is rewritten
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class CachedRows:
@@ -270,7 +268,7 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL:
             raise CleanerError(
                 f"The disk is full; free some space for {folder} and start again: it goes on from there."
             ) from error

@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cleaner.changes.files import DISK_FULL, Files, sentence
+from cleaner.changes.files import Files, sentence
 from cleaner.changes.ledger import Entry, Ledger, Verb
 from cleaner.changes.recover import settle_entry
-from cleaner.errors import CleanerError, Refused
+from cleaner.errors import DISK_FULL, CleanerError, Refused
 from cleaner.progress import Progress, Report, Stop
 from cleaner.types import Operation, Receipt, Refusal
 

@@ -19,7 +19,6 @@ from cleaner.changes.names import numbered
 from cleaner.errors import InputError, Refused
 from cleaner.types import Operation
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 ABSENT = (FileNotFoundError, NotADirectoryError)
 CAUSES = {
     errno.EXDEV: "the two folders lie on different disks",

@@ -20,10 +20,8 @@ from cleaner.model.checks import Rows, check_squares
 from cleaner.model.device import device
 from cleaner.model.images import ahead, bytes_of, seen
 from cleaner.model.memory import MEMORY_ERRORS, give_memory_back, short_of_memory
-from cleaner.progress import Progress, Report, Stop, never, quiet
+from cleaner.progress import INTERVAL, Progress, Report, Stop, never, quiet
 from cleaner.types import Pixels
-
-INTERVAL = 0.1  # seconds between two reports, or the browser has no time to draw them
 
 Block = tuple[Rows, NDArray[np.float16]]
 

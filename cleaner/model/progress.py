@@ -13,12 +13,11 @@ from fastai.learner import AvgSmoothLoss, Learner
 from torch import Tensor
 
 from cleaner.errors import CleanerError, Stopped, TrainingError
-from cleaner.progress import Progress, Report, Stop
+from cleaner.progress import INTERVAL, Progress, Report, Stop
 from cleaner.types import Epoch
 
 Advise: TypeAlias = Callable[[Sequence[Epoch]], tuple[str, ...]]
 
-INTERVAL = 0.1  # seconds between two reports, or the browser has no time to draw them
 LEARNING = 3  # what it takes to learn from one image, where to score one takes 1
 
 

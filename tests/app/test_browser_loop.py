@@ -16,7 +16,7 @@ from cleaner import Project
 from cleaner.app.demo import CONFIG, Demo, build_demo
 from cleaner.app.server import dashboard
 from tests.support.browser import chromium
-from tests.support.images import colour_fields
+from tests.support.images import planted_error
 from tests.support.weights import write_weights
 
 pytestmark = pytest.mark.browser
@@ -78,8 +78,7 @@ def _review_page(page: Page, truth: dict[str, str]) -> dict[str, tuple[str, str 
 
 
 def test_a_quick_look_can_be_reviewed_while_the_full_training_goes_on(tmp_path: Path, page: Page) -> None:
-    root = colour_fields(tmp_path / "photos", each=40, side=64)
-    (root / "black" / "000.png").rename(root / "teddy" / "planted.png")
+    root = planted_error(tmp_path / "photos", each=40, side=64)
     weights = write_weights(tmp_path / "resnet18.safetensors")
     with dashboard(root) as served:
         page.goto(served.address)

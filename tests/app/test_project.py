@@ -11,7 +11,7 @@ from cleaner import Project, TrainConfig
 from cleaner.errors import CleanerError, InputError, Refused, Stopped
 from cleaner.progress import Progress
 from cleaner.ranking.queue import rank
-from tests.support.images import colour_fields
+from tests.support.images import colour_fields, planted_error
 
 QUICK = TrainConfig(weights="scratch", epochs=3, size=32)
 
@@ -24,8 +24,7 @@ def _bytes(root: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A dataset with one planted error and one round done, to be copied by each test."""
-    root = colour_fields(tmp_path_factory.mktemp("data") / "photos", each=30)
-    (root / "black" / "000.png").rename(root / "teddy" / "planted.png")
+    root = planted_error(tmp_path_factory.mktemp("data") / "photos", each=30)
     Project.open(root).train(QUICK)
     return root
 

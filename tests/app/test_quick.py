@@ -18,7 +18,7 @@ from cleaner.app.training import disk_errors_explained
 from cleaner.errors import InputError, NoWeights, Stopped, TrainingError
 from cleaner.progress import Progress, never, quiet
 from cleaner.types import Round
-from tests.support.images import colour_fields
+from tests.support.images import planted_error
 from tests.support.weights import write_weights
 
 
@@ -35,8 +35,7 @@ def config(weights: Path) -> TrainConfig:
 @pytest.fixture(scope="module")
 def looked(tmp_path_factory, config: TrainConfig) -> Path:
     """A dataset with one planted error and one quick look, to be copied by each test."""
-    root = colour_fields(tmp_path_factory.mktemp("data") / "photos", each=30)
-    (root / "black" / "000.png").rename(root / "teddy" / "planted.png")
+    root = planted_error(tmp_path_factory.mktemp("data") / "photos", each=30)
     Project.open(root).train(config)
     return root
 

@@ -26,3 +26,10 @@ def colour_fields(
             pixels[..., number % 3] += 130
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(home / f"{index:03d}.png")
     return root
+
+
+def planted_error(root: Path, *, each: int, side: int = 32) -> Path:
+    """Write a dataset of which one image, `teddy/planted.png`, is of the class black; return `root`."""
+    colour_fields(root, each=each, side=side)
+    (root / "black" / "000.png").rename(root / "teddy" / "planted.png")
+    return root

@@ -13,10 +13,9 @@ from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.project import Project
 from cleaner.app.words import time_left
 from cleaner.errors import InputError
-from cleaner.progress import Progress, Report, Stop
+from cleaner.progress import INTERVAL, Progress, Report, Stop
 
 Result = TypeVar("Result")
-PACE = 0.1  # seconds between two pictures of the same progress
 
 
 class Desk:
@@ -126,7 +125,7 @@ class Runner:
 
     def _show(self, progress: Progress) -> None:
         now = time.monotonic()
-        if now - self._shown < PACE and progress.done < progress.total:
+        if now - self._shown < INTERVAL and progress.done < progress.total:
             return
         self._shown = now
         self.bar.max, self.bar.value = max(progress.total, 1), progress.done
