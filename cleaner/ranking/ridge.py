@@ -8,21 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cleaner.errors import InputError
+from cleaner.ranking.rows import BLOCK, Doubles, Rows, blocks, checked, divided, read, units, usable
 from cleaner.ranking.temperature import GAIN, START, fit_temperature, log_softmax
 from cleaner.types import Floats, Pixels
 
-Doubles: TypeAlias = NDArray[np.float64]
-Rows: TypeAlias = NDArray[np.intp]
-
-BLOCK = 2048  # rows that are float64 at a time
 SAMPLE = 2**24  # numbers kept while the penalty is chosen, 128 MB
-LEAST_REMAINDER = 1e-3  # of 1 - leverage: below it an image decides its own prediction
 PENALTIES = 10.0 ** np.arange(0, -7.5, -0.5)  # times the sum of squares; falling: the stronger one wins ties
 
 
@@ -49,11 +44,11 @@ class LeaveOneOut:
         if len(embeddings.shape) != 2 or embeddings.shape[1] != width - 1:
             raise InputError(f"The head reads embeddings [M, {width - 1}], not {list(embeddings.shape)}.")
         said = np.empty((len(embeddings), classes), dtype=np.float32)
-        usable = _usable(embeddings)
-        for rows in _blocks(len(embeddings)):
-            scores = _read(embeddings, rows, roots=usable[rows].astype(np.float64)) @ self.coefficients
+        there = usable(embeddings)
+        for rows in blocks(len(embeddings)):
+            scores = read(embeddings, rows, roots=there[rows].astype(np.float64)) @ self.coefficients
             said[rows] = log_softmax(self.temperature * scores)
-        said[~usable] = np.log(self.frequencies)
+        said[~there] = np.log(self.frequencies)
         return said
 
 
@@ -79,17 +74,17 @@ def leave_one_out(
     N is large, an even sample of the images chooses the penalty. Keeps O(D² + N · K) and SAMPLE numbers.
     Raises InputError for shapes, labels or weights that can't be.
     """
-    data = _checked(embeddings, labels, classes=classes, weights=weights, groups=groups)
-    usable = data.roots > 0
+    data = _data(embeddings, labels, classes=classes, weights=weights, groups=groups)
+    there = data.roots > 0
     counts = np.bincount(data.labels, weights=data.roots**2, minlength=classes) + 1
-    basis = _decompose(data) if usable.any() else _nothing(data)
-    step = -(-len(usable) * max(len(basis.squares), 8 * classes) // SAMPLE)
+    basis = _decompose(data) if there.any() else _nothing(data)
+    step = -(-len(there) * max(len(basis.squares), 8 * classes) // SAMPLE)
     pieces = list(_pieces(data, basis, step=step))
-    penalty = _choose_penalty(data, basis, pieces) if usable.any() else 1.0
+    penalty = _choose_penalty(data, basis, pieces) if there.any() else 1.0
     scores = _scores(data, basis, pieces if step == 1 else _pieces(data, basis), penalty=penalty)
     temperature, _ = fit_temperature(scores, data.labels, weights=data.roots**2)
     log_probs = log_softmax(temperature * scores).astype(np.float32)
-    log_probs[~usable] = np.log(counts / counts.sum())
+    log_probs[~there] = np.log(counts / counts.sum())
     coefficients = basis.directions @ basis.fits(penalty)
     return LeaveOneOut(log_probs, scores, penalty, temperature, coefficients, counts / counts.sum())
 
@@ -109,7 +104,7 @@ class _Data:
 
     def read(self, rows: slice | Rows) -> Doubles:
         """Return weighted rows [M, D + 1] with the constant."""
-        return _read(self.embeddings, rows, roots=self.roots[rows])
+        return read(self.embeddings, rows, roots=self.roots[rows])
 
     def targets(self, rows: slice | Rows) -> Doubles:
         """Return the weighted one-hot labels of rows of any shape [...], as [..., K]."""
@@ -117,7 +112,7 @@ class _Data:
         return np.asarray(one_hot * self.roots[rows][..., None])
 
 
-def _checked(
+def _data(
     embeddings: Pixels,
     labels: ArrayLike,
     *,
@@ -125,55 +120,10 @@ def _checked(
     weights: ArrayLike | None,
     groups: ArrayLike | None,
 ) -> _Data:
-    if len(embeddings.shape) != 2:
-        raise InputError(f"Embeddings must have two axes, [N, D], but these are {list(embeddings.shape)}.")
-    count = len(embeddings)
-    given = _column(labels, "labels", count=count, kinds="iu")
-    if classes < 1 or (count and not (given.min() >= 0 and given.max() < classes)):
-        seen = f"{given.min()} to {given.max()}" if count else "none"
-        raise InputError(f"Labels for {classes} classes must be 0 to {classes - 1}, but these are {seen}.")
-    trust = _column(np.ones(count) if weights is None else weights, "weights", count=count, kinds="iuf")
-    if not (np.isfinite(trust) & (trust > 0)).all():
+    given, trust, together = checked(embeddings, labels, classes=classes, weights=weights, groups=groups)
+    if not trust.all():
         raise InputError("Every weight must be a number above 0; leave out the images that should have none.")
-    together = _column(np.arange(count) if groups is None else groups, "groups", count=count, kinds="iu")
-    roots = np.sqrt(trust, dtype=np.float64) * _usable(embeddings)
-    return _Data(embeddings, given.astype(np.intp), roots, _units(together), classes)
-
-
-def _column(values: ArrayLike, name: str, *, count: int, kinds: str) -> NDArray[Any]:
-    column = np.asarray(values)
-    if column.shape != (count,) or column.dtype.kind not in kinds:
-        wanted = "numbers" if "f" in kinds else "whole numbers"
-        seen = f"{column.dtype} {list(column.shape)}"
-        raise InputError(f"For {count} embeddings, {name} must be {count} {wanted}, but these are {seen}.")
-    return column
-
-
-def _units(groups: NDArray[Any]) -> list[Rows]:
-    order = np.argsort(groups, kind="stable")
-    _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
-    units = [order[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes)]
-    return [rows[rows[:, 0].argsort()] for rows in units]  # in the order in which a file is read
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
-
-
-def _usable(embeddings: Pixels) -> NDArray[np.bool_]:
-    usable = np.empty(len(embeddings), dtype=bool)
-    for rows in _blocks(len(embeddings)):
-        usable[rows] = np.isfinite(embeddings[rows]).all(axis=1)
-    return usable
-
-
-def _read(embeddings: Pixels, rows: slice | Rows, *, roots: Doubles) -> Doubles:
-    """Return rows [M, D + 1] with the constant, times the roots [M]; zeros where the root is 0."""
-    read = np.ones((len(roots), embeddings.shape[1] + 1))
-    read[:, :-1] = embeddings[rows]
-    read[roots == 0] = 0
-    read *= roots[:, None]
-    return read
+    return _Data(embeddings, given, np.sqrt(trust) * usable(embeddings), units(together), classes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,7 +148,7 @@ def _decompose(data: _Data) -> _Basis:
     count, width = len(data.labels), data.embeddings.shape[1] + 1
     few = data.read(slice(None)) if count < width else None
     gram, sums = np.zeros((width, width) if few is None else (0, 0)), np.zeros((width, data.classes))
-    for rows in _blocks(count):
+    for rows in blocks(count):
         read = data.read(rows)
         sums += read.T @ data.targets(rows)
         if few is None:
@@ -224,8 +174,8 @@ class _Piece:
 
 def _pieces(data: _Data, basis: _Basis, *, step: int = 1) -> Iterator[_Piece]:
     """Yield every `step`-th unit, a block at a time."""
-    for units in data.units:
-        chosen, many = units[::step], max(1, BLOCK // units.shape[1])
+    for together in data.units:
+        chosen, many = together[::step], max(1, BLOCK // together.shape[1])
         for start in range(0, len(chosen), many):
             rows = chosen[start : start + many]
             spread = (data.read(rows.ravel()) @ basis.directions).reshape(*rows.shape, -1)
@@ -244,17 +194,12 @@ def _left_out(piece: _Piece, data: _Data, basis: _Basis, penalty: float) -> Doub
     targets, roots = data.targets(piece.rows), data.roots[piece.rows][..., None]
     if piece.rows.shape[1] == 1:
         rows = piece.spread[:, 0]
-        left = _divided(rows @ fits, targets[:, 0], (rows * rows) @ shrink)[:, None]
+        left = divided(rows @ fits, targets[:, 0], (rows * rows) @ shrink)[:, None]
     else:  # the same along the axes of each unit's hat matrix
         leverages, axes = np.linalg.eigh((piece.spread * shrink) @ piece.spread.mT)
         turned = piece.frames @ axes
-        left = turned @ _divided(axes.mT @ (piece.spread @ fits), turned.mT @ targets, leverages)
+        left = turned @ divided(axes.mT @ (piece.spread @ fits), turned.mT @ targets, leverages)
     return np.asarray(left / np.where(roots > 0, roots, 1))
-
-
-def _divided(fitted: Doubles, targets: Doubles, leverages: Doubles) -> Doubles:
-    own = leverages[..., None]
-    return np.asarray((fitted - own * targets) / np.maximum(1 - own, LEAST_REMAINDER))
 
 
 def _scores(data: _Data, basis: _Basis, pieces: Iterable[_Piece], *, penalty: float) -> Doubles:

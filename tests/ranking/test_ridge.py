@@ -273,7 +273,7 @@ def test_the_scale_of_the_embeddings_breaks_nothing(scale: float) -> None:
         ({"classes": 0}, "for 0 classes"),
         ({"weights": [1, 1]}, "weights must be 3 numbers"),
         ({"weights": [1, 0, 1]}, "above 0"),
-        ({"weights": [1, np.nan, 1]}, "above 0"),
+        ({"weights": [1, np.nan, 1]}, "at least 0"),
         ({"groups": [0, 1]}, "groups must be 3 whole numbers"),
         ({"groups": ["a", "b", "c"]}, "groups must be 3 whole numbers"),
         ({"embeddings": np.zeros(3)}, r"must have two axes, \[N, D\], but these are \[3\]"),
