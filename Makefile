@@ -21,7 +21,7 @@ help:
 	@echo "make demo     a small dataset with planted errors: train, rank, open the dashboard"
 	@echo "make test     the tests (make browser: those that drive a real Chromium)"
 	@echo "make check    lint and types"
-	@echo "make bench    how many errors are found, and how fast, beside other tools (half an hour)"
+	@echo "make bench    how many errors are found, and how fast, beside other tools (an hour)"
 	@echo "make clean    remove everything that make has made"
 
 demo: $(READY)
@@ -42,6 +42,8 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python tests/bench/loop.py
+	@$(BIN)/python tests/bench/ranking.py
+	@$(BIN)/python tests/bench/stopping.py
 	@$(BIN)/python tests/bench/engine.py $(ARGS)
 
 lock: | $(UV)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cleaner.app.dashboard import Dashboard
     from cleaner.app.project import Project
     from cleaner.errors import CleanerError
+    from cleaner.ranking.scores import rank, score
     from cleaner.review.grid import ReviewGrid
     from cleaner.types import TrainConfig
 
@@ -23,9 +24,11 @@ _HOMES = {
     "Project": "cleaner.app.project",
     "ReviewGrid": "cleaner.review.grid",
     "TrainConfig": "cleaner.types",
+    "rank": "cleaner.ranking.scores",
+    "score": "cleaner.ranking.scores",
 }
 
-__all__ = ["CleanerError", "Dashboard", "Project", "ReviewGrid", "TrainConfig"]
+__all__ = ["CleanerError", "Dashboard", "Project", "ReviewGrid", "TrainConfig", "rank", "score"]
 
 
 def __getattr__(name: str) -> object:

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from cleaner.app.project import Project
-from cleaner.ranking.queue import found_within, rank
+from cleaner.ranking.order import LiveOrder
+from cleaner.ranking.queue import found_within
 from cleaner.types import TrainConfig
 
 SIDE, MARGIN = 48, 4  # the originals have 8 x 8 pixels, too few for a person to read
@@ -101,7 +102,7 @@ def _read_demo(home: Path) -> Demo:
 
 def standing_of_planted(project: Project, demo: Demo) -> str:
     """Say how many of the planted errors the first round puts within the first N and 2N looks."""
-    queue = rank(project.predictions(1))
+    queue = LiveOrder(project.predictions(1)).queue()
     count = len(demo.planted)
     once, twice = (found_within(queue, demo.planted, looks) for looks in (count, 2 * count))
     return (

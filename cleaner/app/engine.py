@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cleaner.app.caches import Job
+from cleaner.app.features import Features, compared
 from cleaner.catalog.pixels import square
 from cleaner.errors import CleanerError
 from cleaner.progress import Progress, Report
@@ -31,7 +32,10 @@ BESIDE = (CleanerError, OSError, MemoryError, RuntimeError, np.linalg.LinAlgErro
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a fitted model leaves behind; `save_network` writes its network, None where there is none."""
+    """What a fitted model leaves behind; `save_network` writes its network, None where there is none.
+
+    `features` are those of the frozen body under it, None where there is none.
+    """
 
     config: TrainConfig
     predictions: Predictions
@@ -40,6 +44,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     save_network: Callable[[Path], None] | None = None
+    features: Features | None = None
 
 
 def train_quick(job: Job) -> Outcome:
@@ -53,7 +58,8 @@ def train_quick(job: Job) -> Outcome:
         from cleaner.model.device import device_line
 
     chosen = backbone(job.config, report=job.report, stopped=job.stopped)
-    log_probs, catalog = _quick_head(job, chosen), job.catalog
+    log_probs, features = _quick_head(job, chosen)
+    catalog = job.catalog
     said = Predictions(
         ids=catalog.ids,
         vocab=catalog.vocab,
@@ -62,7 +68,7 @@ def train_quick(job: Job) -> Outcome:
         losses=-log_probs[np.arange(len(catalog)), catalog.labels],
         origins=strings(["held-out" if held else "out-of-fold" for held in catalog.held_out()]),
     )
-    return Outcome(chosen.config, said, device_line())
+    return Outcome(chosen.config, said, device_line(), features=features)
 
 
 def train_full(job: Job) -> Outcome:
@@ -135,29 +141,35 @@ def quiet_import() -> Iterator[None]:
         yield
 
 
-def _quick_head(job: Job, chosen: Backbone) -> Floats:
+def _quick_head(job: Job, chosen: Backbone) -> tuple[Floats, Features]:
     """Return what a linear head says of every image, as if that had been left out, [N, K] in nats.
 
-    Equal files leave together, so that they can't vouch for each other.
+    Near-copies leave together, so that they can't vouch for each other.
     """
-    embeddings = job.embeddings(chosen)
-    job.report(Progress("fitting", 0, 0, note=f"fitting the quick head to {len(job.catalog):,} images"))
-    pictures = np.unique(job.catalog.digests.astype(str), return_inverse=True)[1]
-    return leave_one_out(
+    embeddings, catalog = job.embeddings(chosen), job.catalog
+    features = compared(
         embeddings,
-        job.catalog.labels,
-        classes=len(job.catalog.vocab),
-        weights=np.where(job.trusted, TRUST, 1.0),
-        groups=pictures,
-    ).log_probs
+        cache=chosen.key,
+        digests=catalog.digests,
+        labels=catalog.labels,
+        report=job.report,
+        stopped=job.stopped,
+    )
+    job.report(Progress("fitting", 0, 0, note=f"fitting the quick head to {len(catalog):,} images"))
+    weights = np.where(job.trusted, TRUST, 1.0)
+    fitted = leave_one_out(
+        embeddings, catalog.labels, classes=len(catalog.vocab), weights=weights, groups=features.groups
+    )
+    return fitted.log_probs, features
 
 
 def _with_quick_head(outcome: Outcome, job: Job) -> Outcome:
     from cleaner.model.choice import backbone
 
     chosen = backbone(outcome.config, report=job.report, stopped=job.stopped)
-    quick = np.exp(_quick_head(job, chosen))
-    return replace(outcome, predictions=replace(outcome.predictions, quick=quick))
+    log_probs, features = _quick_head(job, chosen)
+    said = replace(outcome.predictions, quick=np.exp(log_probs))
+    return replace(outcome, predictions=said, features=features)
 
 
 def _advice(trained: Trained, job: Job) -> tuple[str, ...]:

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from cleaner.app.agenda import agenda, check_verdict, trusted
-from cleaner.app.byhand import RateSearch, learner_of, scored_by, search_rate
+from cleaner.app.agenda import check_verdict, trusted
+from cleaner.app.byhand import ByHand
 from cleaner.app.caches import Job
 from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
 from cleaner.app.engine import answers
 from cleaner.app.home import database_of, prepare, user
 from cleaner.app.interpretation import Interpretation, interpret
+from cleaner.app.looking import Looking
 from cleaner.app.pictures import Pictures
-from cleaner.app.rounds import NETWORK, load_predictions, load_rounds
-from cleaner.app.training import ask_to_stop, keep_round, train_round, training_elsewhere
+from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, round_folder
+from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.catalog.digest import digest_of
 from cleaner.catalog.scan import scan
 from cleaner.catalog.store import load_catalog, save_catalog
@@ -31,7 +31,6 @@ from cleaner.changes.recover import recover
 from cleaner.changes.undo import undo_last
 from cleaner.errors import CleanerError, InputError, Refused
 from cleaner.progress import Report, Stop, never, quiet
-from cleaner.ranking.queue import rank
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
 from cleaner.types import (
@@ -64,6 +63,8 @@ class Project:
         kept = load_catalog(home / "catalog.npz", root=root)
         self._catalog: Catalog | None = kept[0] if kept else None
         self._findings: tuple[Finding, ...] = kept[1] if kept else ()
+        self.by_hand = ByHand(self._job)  # for those who know fastai
+        self._looked: Looking | None = None
         self._pictures = Pictures(home / "thumbnails", locations=ledger.locations)
         if self._catalog is not None and self._has_moved(self._catalog):
             self.verify()
@@ -143,24 +144,6 @@ class Project:
         self.verify(report=report, stopped=stopped)
         return train_round(self._job(config, report=report, stopped=stopped))
 
-    def learner(self, config: TrainConfig | None = None) -> Any:
-        """Return fastai's own Learner over the images as they are, to train by hand; `keep` makes it a round.
-
-        What trains works on it: freeze, unfreeze, fit_one_cycle with slice(…), fine_tune, lr_find, save and
-        load of stages, validate, get_preds. What shows batches doesn't: its images are arrays, not files.
-        """
-        return learner_of(self._job(config))
-
-    def keep(self, learner: Any, *, report: Report = quiet, stopped: Stop = never) -> Round:
-        """Score every image with a Learner of `learner`, and keep that as the next round."""
-        return keep_round(self._job(None, report=report, stopped=stopped), partial(scored_by, learner))
-
-    def find_lr(
-        self, config: TrainConfig | None = None, *, report: Report = quiet, stopped: Stop = never
-    ) -> RateSearch:
-        """Try out rising learning rates, and suggest one; as the last line of a cell it shows the curve."""
-        return search_rate(self._job(config, report=report, stopped=stopped))
-
     def stop_training(self) -> None:
         """Ask a training of this project to stop, in whichever window it runs."""
         ask_to_stop(self.home)
@@ -179,31 +162,44 @@ class Project:
         full = [r.number for r in self.rounds if r.config.mode == "full"]
         if not full:
             raise InputError("There is no trained network yet; train in full mode first.")
-        return answers(self.home / "rounds" / f"{full[-1]:03d}" / NETWORK, images)
+        return answers(round_folder(self.home / "rounds", full[-1]) / NETWORK, images)
 
     # --- 3 what should a person see first? ---
 
     def queue(self) -> Queue:
-        """Return the images in the order in which to look at them, by the last round.
+        """Return the images in the order in which to look at them, by the last round and every verdict since.
 
         What was decided in earlier rounds does not come back, nor an image whose label has changed since the
-        round, by apply for instance: the order says nothing of it. What was decided in this round stays in
-        its place, so that a page reads the same after a reload.
+        round, by apply for instance: the order says nothing of it. Pages that were shown stay as they were.
         """
-        number = self._round(None).number
-        ranked = rank(self.predictions(number))
-        return agenda(ranked, catalog=self.catalog, standing=self.decisions(), round=number)
+        return self.looking.dealer.queue()
+
+    @property
+    def looking(self) -> Looking:
+        """The last round as a person goes through it: its pages, what is contested, and when one may stop."""
+        last = self._round(None)
+        if self._looked is None or self._looked.round != last:
+            self._looked = Looking(
+                last,
+                home=self.home,
+                engine=self.journal.engine,
+                catalog=lambda: self.catalog,
+                standing=self.decisions,
+            )
+        return self._looked
 
     # --- 4 the person decides ---
 
     def review(self, *, page_size: int = 24) -> ReviewGrid:
         """Return the grid over the queue: show it as the last line of a notebook cell."""
+        looking = self.looking
         return ReviewGrid(
-            self.queue(),
+            looking.dealer.queue(),
             journal=self.journal,
             picture=self.picture,
-            round=self._round(None).number,
+            round=looking.round.number,
             page_size=page_size,
+            deal=looking.dealer.deal,
         )
 
     def decide(

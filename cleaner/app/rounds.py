@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from cleaner.app.features import Features
 from cleaner.changes.files import sync_folder
 from cleaner.errors import InputError
 from cleaner.types import Epoch, Predictions, Round, TrainConfig, strings
@@ -26,12 +27,17 @@ NETWORK = "model.safetensors"
 
 
 def save_round(
-    result: Round, predictions: Predictions, *, folder: Path, save_network: Callable[[Path], None] | None
+    result: Round,
+    predictions: Predictions,
+    *,
+    folder: Path,
+    save_network: Callable[[Path], None] | None = None,
+    features: Features | None = None,
 ) -> Round:
     """Write a round under `folder`, whole or not at all; return it with the number that it got.
 
     That is the next free one: somebody else may have finished a round meanwhile. `result.number` is ignored.
-    `save_network` writes the network to a path; None for a round without one of its own.
+    `save_network` writes the network to a path; None for a round without one of its own, as for features.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
@@ -46,11 +52,18 @@ def save_round(
         (draft / "items.json").write_text(json.dumps(texts), encoding="utf-8")
         if save_network is not None:
             save_network(draft / NETWORK)
+        if features is not None:
+            features.save(draft)
         (draft / "round.json").write_text(json.dumps(asdict(numbered), indent=1), encoding="utf-8")
         _sync(draft)
-        draft.rename(folder / f"{numbered.number:03d}")
+        draft.rename(round_folder(folder, numbered.number))
         sync_folder(folder)
     return numbered
+
+
+def round_folder(folder: Path, number: int) -> Path:
+    """Return where a round lies."""
+    return folder / f"{number:03d}"
 
 
 def _sync(folder: Path) -> None:
@@ -89,7 +102,7 @@ def _read(raw: dict[str, object]) -> Round:
 
 def load_predictions(folder: Path, *, result: Round) -> Predictions:
     """Read the predictions of a round. Raises InputError if they are damaged."""
-    home = folder / f"{result.number:03d}"
+    home = round_folder(folder, result.number)
     try:
         texts = json.loads((home / "items.json").read_text(encoding="utf-8"))
         there = [*_ARRAYS, *(name for name in _SOME if (home / f"{name}.npy").exists())]

@@ -70,7 +70,13 @@ def _save(outcome: Outcome, job: Job, *, seconds: float) -> Round:
         finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         advice=outcome.advice,
     )
-    kept = save_round(result, said, folder=job.home / "rounds", save_network=outcome.save_network)
+    kept = save_round(
+        result,
+        said,
+        folder=job.home / "rounds",
+        save_network=outcome.save_network,
+        features=outcome.features,
+    )
     shutil.rmtree(job.workplace, ignore_errors=True)  # only now may it go
     return kept
 

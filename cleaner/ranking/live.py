@@ -28,7 +28,8 @@ from cleaner.types import Pixels
 Numbers: TypeAlias = NDArray[Any]  # float64 where the embeddings are, else float32
 
 REFRESH = 50  # updates between two exact fits: rounding in single precision adds up
-STRIPE = 4096  # rows at a time in an update, so that what lies between two products stays in the cache
+LEAST_LEFT = 0.1  # of 1 - leverage: below it, to take an image out by an update would cost digits
+STRIPE = 2048  # rows at a time in an update, so that what lies between two products stays in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,24 +142,28 @@ class LiveHead:
         shift, change = now.weights - then.weights, self._targets(now) - self._targets(then)
         reach = self._inverse @ mine.T
         overlap = mine @ reach
-        shrink = np.linalg.solve(np.eye(len(rows)) + shift[:, None] * overlap, np.diag(shift))
+        inner = np.eye(len(rows)) + shift[:, None] * overlap
+        if np.linalg.svd(inner, compute_uv=False)[-1] < LEAST_LEFT:
+            self._fit()
+            return
+        shrink = np.linalg.solve(inner, np.diag(shift))
         push = change - shrink @ (mine @ self._coefficients + overlap @ change)
         self._inverse -= reach @ shrink @ reach.T
         self._coefficients += reach @ push
         narrow = self._rows.dtype
-        self._spread(reach.T.astype(narrow), push.T.astype(narrow), shrink.astype(narrow))
+        self._spread(reach.astype(narrow), push.T.astype(narrow), shrink.astype(narrow))
 
     def _spread(self, reach: Numbers, push: Numbers, shrink: Numbers) -> None:
-        """Bring an update to all images: `reach` [M, D], `push` [K, M], `shrink` [M, M]."""
+        """Bring an update to all images: `reach` [D, M], `push` [K, M], `shrink` [M, M]."""
         weighed = bool(shrink.any())
         for start in range(0, len(self._rows), STRIPE):
             some = slice(start, start + STRIPE)
-            touched = reach @ self._rows[some].T
-            self.fitted[:, some] += push @ touched
+            touched = self._rows[some] @ reach
+            self.fitted[:, some] += push @ touched.T
             if weighed:
-                self.leverages[some] -= np.einsum("mn,mn->n", shrink @ touched, touched)
+                self.leverages[some] -= np.einsum("nm,nm->n", touched @ shrink, touched)
         for rows, gram in zip(self._units if weighed else (), self._grams, strict=False):
-            touched = self._rows[rows] @ reach.T
+            touched = self._rows[rows] @ reach
             gram -= touched @ shrink @ touched.mT
 
     def _groups_left_out(self, rows: Rows, gram: Numbers) -> Numbers:
@@ -184,4 +189,5 @@ def _coordinates(embeddings: Pixels, usable: NDArray[np.bool_]) -> Numbers:
         rows[some] = read(embeddings, some, roots=usable[some].astype(np.float64))
     if len(rows) >= rows.shape[1]:
         return rows
-    return np.ascontiguousarray(np.linalg.qr(rows.T.astype(np.float64), mode="r").T, dtype=rows.dtype)
+    corner = np.linalg.qr(rows.T.astype(np.float64), mode="r")  # of the same inner products
+    return np.ascontiguousarray(np.asarray(corner).T, dtype=rows.dtype)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anywidget
 import numpy as np
@@ -36,6 +36,8 @@ from cleaner.types import Decision, Queue, Standing
 
 STATIC = Path(__file__).parent / "static"
 PICTURE_THREADS = 4
+
+Deal: TypeAlias = Callable[[range], Queue]  # fixes some places of the queue, and returns it as it then is
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +124,9 @@ class ReviewGrid(anywidget.AnyWidget):
     """Show a queue page by page, and write every verdict to the journal.
 
     `picture` returns the encoded bytes (JPEG or PNG) of an image by its id; where it raises, that one tile
-    shows the sentence. `counts` follows the decisions, for others to observe; only Python writes the traits.
+    shows the sentence. `deal` fixes what lies on a page when that is first asked for; without it the queue
+    says so from the beginning. `counts` follows the decisions, for others to observe; only Python writes the
+    traits.
     """
 
     _esm = STATIC / "grid.mjs"
@@ -139,6 +143,7 @@ class ReviewGrid(anywidget.AnyWidget):
         picture: Callable[[str], bytes],
         round: int = 1,
         page_size: int = 24,
+        deal: Deal | None = None,
     ) -> None:
         if page_size < 1:
             raise InputError(f"page_size={page_size} leaves no room for a picture; pass 1 or more.")
@@ -148,12 +153,12 @@ class ReviewGrid(anywidget.AnyWidget):
         self._pages = Pages(queue, page_size=page_size, round=round, epoch=0)
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="cleaner-page")
         self._pictures = ThreadPoolExecutor(PICTURE_THREADS, thread_name_prefix="cleaner-picture")
-        self.show(queue, round=round)
+        self.show(queue, round=round, deal=deal)
         self.on_msg(self._on_message)
 
-    def show(self, queue: Queue, *, round: int) -> None:
+    def show(self, queue: Queue, *, round: int, deal: Deal | None = None) -> None:
         """Replace the queue, for a new round; the view opens at the first page with an undecided image."""
-        before = self._pages
+        before, self._deal = self._pages, deal
         self._pages = Pages(queue, page_size=before.page_size, round=round, epoch=before.epoch + 1)
         self._count(self._journal.standing())
         self.set_trait("state", self._pages.state())
@@ -201,11 +206,19 @@ class ReviewGrid(anywidget.AnyWidget):
     def _send_page(self, pages: Pages, request: int | None, page: int | None) -> None:
         standing = self._journal.standing()
         number = pages.first_undecided(standing) if page is None else page
+        pages = self._dealt(pages, number)
         tiles = [pages.tile(row) for row in pages.rows_of(number)]
         pixels = self._with_pictures(tiles)
         decided = [tile["id"] for tile in tiles if tile["id"] in standing]
         message = {"kind": PAGE, "request": request, "epoch": pages.epoch, "page": number, "tiles": tiles}
         self.send({**message, "verdicts": stands(decided, standing)}, [pixels])
+
+    def _dealt(self, pages: Pages, number: int) -> Pages:
+        """Fix what lies on a page before it is shown; the rest of the queue may come in another order."""
+        if self._deal is None or pages.epoch != self._pages.epoch:
+            return pages
+        self._pages = replace(pages, queue=self._deal(pages.rows_of(number)))
+        return self._pages
 
     def _with_pictures(self, tiles: list[dict[str, Any]]) -> bytes:
         """Add to each tile where its picture lies in the bytes returned, or the sentence that replaces it."""

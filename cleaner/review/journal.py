@@ -97,7 +97,7 @@ class Journal:
         if not by.strip():
             raise Refused("The journal needs the name of the person who decides; pass by='your name'.")
         self.by = by
-        self._engine = engine
+        self.engine = engine
         self._lock = threading.Lock()
         self._seen = 0  # the last event in the fold below
         self._last: dict[str, Decision] = {}
@@ -108,7 +108,7 @@ class Journal:
     def decide(self, verdicts: Sequence[Verdict], *, round: int) -> tuple[Decision, ...]:
         """Keep verdicts as one batch, in one transaction. Errors: Refused; none is kept."""
         check(verdicts)
-        with writing(self._engine) as connection:
+        with writing(self.engine) as connection:
             return self._append(connection, verdicts, round=round)
 
     def undo(self, *, round: int) -> tuple[Decision, ...]:
@@ -117,7 +117,7 @@ class Journal:
         A batch on all of whose images somebody else has decided since is passed over.
         Errors: Refused, when nothing is left to undo.
         """
-        with writing(self._engine) as connection:
+        with writing(self.engine) as connection:
             for batch in connection.execute(_undoable(self.by)).scalars().all():
                 history = _read(connection, _of_batch(batch))
                 if verdicts := taken_back(history, batch=batch, by=self.by):
@@ -127,7 +127,7 @@ class Journal:
     def standing(self) -> dict[str, Decision]:
         """Return the decision that holds for each item; items without one, or cleared, are absent."""
         with self._lock:
-            with reading(self._engine) as connection:
+            with reading(self.engine) as connection:
                 query = select(decisions).where(decisions.c.seq > self._seen).order_by(decisions.c.seq)
                 rows = connection.execute(query).all()
             for row in rows:
@@ -137,7 +137,7 @@ class Journal:
     def events(self, item: str | None = None) -> tuple[Decision, ...]:
         """Return every event in the order of writing, or those of one item."""
         query = select(decisions)
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             return _read(connection, query if item is None else query.where(decisions.c.item == item))
 
     def _append(

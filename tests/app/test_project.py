@@ -10,7 +10,7 @@ from PIL import Image
 from cleaner import Project, TrainConfig
 from cleaner.errors import CleanerError, InputError, Refused, Stopped
 from cleaner.progress import Progress
-from cleaner.ranking.queue import rank
+from cleaner.ranking.order import LiveOrder
 from tests.support.images import colour_fields, planted_error
 
 QUICK = TrainConfig(weights="scratch", epochs=3, size=32)
@@ -67,7 +67,10 @@ def test_once_round_the_loop(project: Project) -> None:
 def test_a_round_survives_reopening(project: Project) -> None:
     again = Project.open(project.root)
     assert again.rounds == project.rounds
-    assert rank(again.predictions()).scores.tobytes() == rank(project.predictions()).scores.tobytes()
+    assert (
+        LiveOrder(again.predictions()).queue().scores.tobytes()
+        == LiveOrder(project.predictions()).queue().scores.tobytes()
+    )
 
 
 def test_every_image_is_predicted_once_with_its_origin(project: Project) -> None:

@@ -168,28 +168,28 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_what_was_trained_by_hand_becomes_a_round(project: Project, config: TrainConfig) -> None:
-    learner = project.learner(replace(config, mode="full"))
+    learner = project.by_hand.learner(replace(config, mode="full"))
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(1, 3e-3)
         learner.unfreeze()
         learner.fit_one_cycle(1, slice(1e-5, 1e-3))
-    kept = project.keep(learner)
+    kept = project.by_hand.keep(learner)
     assert (kept.number, kept.config.mode, len(kept.epochs)) == (2, "full", 2)
     assert project.predictions().quick is not None
     assert project.queue().candidate(0).id == "teddy/planted.png"
 
 
 def test_a_learner_of_other_images_is_refused(project: Project, config: TrainConfig) -> None:
-    learner = project.learner(replace(config, mode="full"))
+    learner = project.by_hand.learner(replace(config, mode="full"))
     project.decide(["teddy/planted.png"], "relabel", label="black")
     project.apply()
-    with pytest.raises(InputError, match=r"have changed.*make a new one with project\.learner"):
-        project.keep(learner)
+    with pytest.raises(InputError, match=r"have changed.*make a new one with project\.by_hand\.learner"):
+        project.by_hand.keep(learner)
     assert len(project.rounds) == 1
 
 
 def test_a_learning_rate_is_found_and_its_curve_can_be_seen(project: Project, config: TrainConfig) -> None:
-    found = project.find_lr(replace(config, mode="full"))
+    found = project.by_hand.find_lr(replace(config, mode="full"))
     assert 1e-6 < found.suggestion < 1
     assert len(found.lrs) == len(found.losses)
     assert "<svg" in found._repr_html_()

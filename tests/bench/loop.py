@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cleaner import Project
 from cleaner.app.demo import CONFIG, Demo, build_demo
-from cleaner.ranking.queue import rank
+from cleaner.ranking.order import LiveOrder
 from cleaner.types import Predictions
 
 
@@ -56,7 +56,7 @@ def run_cleaner(demo: Demo, *, seed: int) -> tuple[Project, Result]:
     started = time.perf_counter()
     project = Project.open(demo.folder)
     project.train(replace(CONFIG, seed=seed))
-    order = list(rank(project.predictions()).ids)
+    order = list(LiveOrder(project.predictions()).queue().ids)
     return project, _result("cleaner", started, order, demo.planted)
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleaner.errors import InputError
-from cleaner.ranking.queue import found_within, rank, without
+from cleaner.ranking.order import LiveOrder
+from cleaner.ranking.queue import found_within, without
 from cleaner.types import Predictions, strings
 
 
@@ -19,18 +20,18 @@ def _predictions(losses: list[float], *, ids: list[str] | None = None) -> Predic
         labels=np.zeros(len(losses), dtype=np.int32),
         probs=np.stack([given_probs, 1 - given_probs], axis=1),
         losses=loss,
-        origins=strings(["held-out", "in-sample"] * len(losses))[: len(losses)],
+        origins=strings(["in-sample" if int(n) % 2 else "held-out" for n in ids or range(len(losses))]),
     )
 
 
 def test_the_highest_loss_comes_first_whatever_its_origin() -> None:
-    queue = rank(_predictions([0.1, 3.0, 0.5, 2.0]))
+    queue = LiveOrder(_predictions([0.1, 3.0, 0.5, 2.0])).queue()
     assert list(queue.ids) == ["001", "003", "002", "000"]
     assert list(queue.origins) == ["in-sample", "in-sample", "held-out", "held-out"]
 
 
 def test_the_suggestion_is_the_class_the_model_believes() -> None:
-    queue = rank(_predictions([3.0, 0.1]))
+    queue = LiveOrder(_predictions([3.0, 0.1])).queue()
     first, second = queue.candidate(0), queue.candidate(1)
     assert (first.label, first.suggested) == ("cat", "dog")
     assert first.confidence == pytest.approx(1 - np.exp(-3), rel=1e-5)
@@ -42,30 +43,30 @@ def test_the_suggestion_is_the_class_the_model_believes() -> None:
 def test_the_order_does_not_depend_on_the_order_of_the_input(losses: list[float], random) -> None:
     ids = [f"{n:03d}" for n in range(len(losses))]
     pairs = list(zip(losses, ids, strict=True))
-    straight = rank(_predictions(losses, ids=ids))
+    straight = LiveOrder(_predictions(losses, ids=ids)).queue()
     random.shuffle(pairs)
-    shuffled = rank(_predictions([p[0] for p in pairs], ids=[p[1] for p in pairs]))
+    shuffled = LiveOrder(_predictions([p[0] for p in pairs], ids=[p[1] for p in pairs])).queue()
     assert list(straight.ids) == list(shuffled.ids)
     assert straight.scores.tobytes() == shuffled.scores.tobytes()
 
 
 @given(st.lists(st.floats(0, 80, width=32), max_size=40))
 def test_scores_lie_between_0_and_1_and_never_rise_along_the_queue(losses: list[float]) -> None:
-    scores = rank(_predictions(losses)).scores
+    scores = LiveOrder(_predictions(losses)).queue().scores
     assert ((scores >= 0) & (scores <= 1)).all()
     assert (np.diff(scores) <= 0).all()
 
 
 def test_losses_too_large_for_a_score_still_keep_their_order() -> None:
-    assert list(rank(_predictions([40.0, 60.0, 50.0])).ids) == ["001", "002", "000"]
+    assert list(LiveOrder(_predictions([40.0, 60.0, 50.0])).queue().ids) == ["001", "002", "000"]
 
 
 def test_a_loss_that_is_no_number_is_refused_with_its_image() -> None:
     with pytest.raises(InputError, match="'001'"):
-        rank(_predictions([1.0, float("nan")]))
+        LiveOrder(_predictions([1.0, float("nan")])).queue()
 
 
 def test_leaving_out_keeps_the_order_and_counting_counts() -> None:
-    queue = rank(_predictions([4.0, 3.0, 2.0, 1.0]))
+    queue = LiveOrder(_predictions([4.0, 3.0, 2.0, 1.0])).queue()
     assert list(without(queue, {"001"}).ids) == ["000", "002", "003"]
     assert found_within(queue, {"000", "003"}, looks=2) == 1

@@ -2,87 +2,116 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cleaner.ranking.queue import rank
-from cleaner.ranking.scores import area_under_margin, log_odds, surprise
-from cleaner.types import Predictions, strings
+from cleaner.errors import InputError
+from cleaner.ranking.scores import SCORES, rank, score
 
-
-def _said(losses, origins, *, margins=None, quick=None) -> Predictions:
-    losses = np.array(losses, dtype=np.float32)
-    given = np.exp(-losses)
-    return Predictions(
-        ids=strings([f"{n:03d}" for n in range(len(losses))]),
-        vocab=("cat", "dog"),
-        labels=np.zeros(len(losses), dtype=np.int32),
-        probs=np.stack([given, 1 - given], axis=1),
-        losses=losses,
-        origins=strings(origins),
-        margins=None if margins is None else np.array(margins, dtype=np.float32),
-        quick=None if quick is None else np.array(quick, dtype=np.float32),
-    )
+COUNT, CLASSES = 240, 4
 
 
-@pytest.mark.parametrize("p", [1e-30, 0.1, 0.5, 0.9, 0.999999])
-def test_log_odds_are_those_of_the_probability(p: float) -> None:
-    loss = np.array([-np.log(p)], dtype=np.float32)
-    assert log_odds(loss)[0] == pytest.approx(np.log1p(-p) - np.log(p), rel=2e-2, abs=1e-6)
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, np.ndarray]:
+    """Labels of which 20 are wrong, and what models of several kinds would say of them."""
+    random = np.random.default_rng(0)
+    truth = random.integers(0, CLASSES, COUNT)
+    labels = truth.copy()
+    labels[:20] = (truth[:20] + 1) % CLASSES
+    embeddings = random.normal(size=(COUNT, 12)) + 2 * random.normal(size=(CLASSES, 12))[truth]
+    logits = 3 * np.eye(CLASSES)[truth] + random.normal(size=(COUNT, CLASSES))
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    margins = np.where(np.arange(COUNT) < 20, -2.0, 2.0)[:, None] + random.normal(size=(COUNT, 5))
+    return {"labels": labels, "probs": probs, "embeddings": embeddings, "margins": margins}
 
 
-def test_log_odds_stay_finite_for_certainty() -> None:
-    assert np.isfinite(log_odds(np.array([0, 1e4], dtype=np.float32))).all()
+def _passed(arrays: dict[str, np.ndarray], by: str) -> dict[str, np.ndarray]:
+    return {name: arrays[name] for name in SCORES[by].needs or ("probs", "embeddings", "margins")}
 
 
-def test_the_area_is_the_mean_over_the_epochs_that_saw_the_image() -> None:
-    margins = np.array([[1, -3], [np.nan, 2], [np.nan, np.nan]], dtype=np.float32)
-    np.testing.assert_array_equal(area_under_margin(margins), [1, -2, np.nan])
+@pytest.mark.parametrize("by", sorted(SCORES))
+def test_every_score_lies_between_0_and_1_and_puts_wrong_labels_first(by: str, arrays) -> None:
+    scores = score(arrays["labels"], by=by, **_passed(arrays, by))
+    assert scores.shape == (COUNT,)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    first = np.argsort(-scores, kind="stable")[:20]
+    expected = 0.6 if by != "unsure" else 0  # which finds the hard ones, not the wrong ones
+    assert (first < 20).mean() >= expected
 
 
-def test_what_the_network_has_memorised_still_comes_first_by_its_margins() -> None:
-    losses = [0.01, 0.01, 0.02, 0.01]
-    margins = [[3, 4], [-9, 4], [3, 4], [2, 5]]
-    assert rank(_said(losses, ["in-sample"] * 4)).ids[0] == "002"
-    assert rank(_said(losses, ["in-sample"] * 4, margins=margins)).ids[0] == "001"
+@pytest.mark.parametrize("needed", ["probs", "embeddings", "margins"])
+def test_the_default_makes_do_with_any_one_of_the_arrays(needed: str, arrays) -> None:
+    order = rank(arrays["labels"], **{needed: arrays[needed]})
+    assert (order[:20] < 20).mean() >= 0.75
 
 
-def test_an_image_learned_late_says_so() -> None:
-    said = _said([0.01, 0.01], ["in-sample"] * 2, margins=[[3, 4], [-9, 4]])
-    queue = rank(said)
-    assert queue.candidate(0).reasons == (
-        "the model agrees with cat (99%), which it doubted while it learned",
-    )
-    assert queue.candidate(1).reasons == ("the model agrees with cat (99%)",)
+def test_probabilities_may_be_passed_by_place() -> None:
+    probs = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
+    assert rank([0, 0, 1], probs, by="margin").tolist() == [1, 2, 0]
+    assert rank([0, 0, 1], probs, by="loss").tolist() == rank([0, 0, 1], probs, by="self_confidence").tolist()
 
 
-def test_neither_origin_crowds_out_the_other() -> None:
-    """A network is surer of what it has learned from; the worst of each kind come first all the same."""
-    learned, held = [0.001, 0.002, 0.2, 0.001], [1.0, 2.0, 9.0, 1.5]
-    said = _said(
-        learned + held,
-        ["in-sample"] * 4 + ["held-out"] * 4,
-        margins=[[5], [5], [-1], [6]] + [[np.nan]] * 4,
-    )
-    assert set(rank(said).ids[:2]) == {"002", "006"}
+def test_what_a_model_is_sure_of_still_has_an_order() -> None:
+    """As probabilities these are all 1 - p = 1 or 0 to the last bit; as log-odds they are not."""
+    probs = np.array([[1e-12, 1 - 1e-12], [1e-20, 1.0], [1e-16, 1.0], [1.0, 1e-12], [1.0, 1e-20]])
+    assert rank([0] * 5, probs, by="margin").tolist() == [1, 2, 0, 3, 4]
+    assert len(set(score([0] * 5, probs, by="margin"))) == 5
 
 
-def test_a_quick_head_has_half_the_say_and_suggests_for_images_that_were_learned_from() -> None:
-    quick = [[0.9, 0.1], [0.9, 0.1], [0.05, 0.95]]
-    said = _said([0.1, 0.1, 0.1], ["in-sample"] * 3, margins=[[1], [1], [1]], quick=quick)
-    first = rank(said).candidate(0)
-    assert (first.id, first.suggested) == ("002", "dog")
-    assert first.reasons == ("the model sees dog (95%) rather than cat (5%)",)
+def test_confusions_in_one_direction_come_before_those_in_both() -> None:
+    """Cats and dogs are taken for each other; only owls are labelled hens, never hens owls."""
+    pairs = {(0, 1): 20, (1, 0): 20, (2, 3): 20}
+    labels = np.repeat(np.arange(4), 200)
+    probs = np.full((800, 4), 0.01)
+    probs[np.arange(800), labels] = 0.97
+    for (called, seen), many in pairs.items():
+        rows = np.flatnonzero(labels == called)[:many]
+        probs[rows] = 0.01
+        probs[np.ix_(rows, [called, seen])] = 0.1, 0.88
+    first = rank(labels, probs)[:20]
+    assert (labels[first] == 2).all()
 
 
-def test_surprise_is_the_same_to_the_bit_in_any_order() -> None:
-    chance = np.random.default_rng(0)
-    losses, margins = chance.random(50), chance.normal(size=(50, 3))
-    said = _said(losses, ["in-sample"] * 50, margins=margins)
-    shuffled = chance.permutation(50)
-    other = _said(losses[shuffled], ["in-sample"] * 50, margins=margins[shuffled])
-    assert surprise(said)[shuffled].tobytes() == surprise(other).tobytes()
+def test_images_never_learned_from_are_in_the_middle_by_their_margins() -> None:
+    margins = np.array([[3.0], [np.nan], [-3.0]])
+    assert score([0, 0, 0], margins=margins, by="aum").tolist() == [0.125, 0.5, 0.875]
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_few_images_have_an_order_too(count: int) -> None:
-    said = _said([0.3] * count, ["out-of-fold"] * count, margins=np.ones((count, 2)))
-    assert len(rank(said)) == count
+def test_an_image_without_neighbours_is_in_the_middle() -> None:
+    embeddings = np.array([[1.0, 0], [1, 0.1], [np.nan, 0]])
+    assert score([0, 1, 0], embeddings=embeddings, by="neighbours").tolist() == [1, 1, 0.5]
+
+
+@given(st.integers(1, 30), st.integers(2, 6), st.integers(0, 999))
+def test_ties_stay_in_the_order_of_the_rows(count: int, classes: int, seed: int) -> None:
+    labels = np.random.default_rng(seed).integers(0, classes, count)
+    probs = np.full((count, classes), 1 / classes)
+    for by in ("loss", "margin", "unsure", "self_confidence"):
+        assert rank(labels, probs, by=by).tolist() == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("passed", "said"),
+    [
+        ({"by": "lucky"}, "no score 'lucky'; there are: default, "),
+        ({"by": "aum"}, "'aum' needs margins"),
+        ({"by": "neighbours"}, "'neighbours' needs embeddings"),
+        ({"probs": None}, "nothing to rank by"),
+        ({"probs": np.ones((3, 2))}, "Row 0 holds no probabilities"),
+        ({"probs": np.array([[0.5, 0.5], [np.nan, 1], [1, 0]])}, "Row 1 holds no probabilities"),
+        ({"probs": np.ones((2, 2)) / 2}, r"must be \[3, 2\] or wider"),
+        ({"probs": np.ones((3, 1))}, r"must be \[3, 2\] or wider"),
+        ({"labels": [0, -1, 1]}, "whole numbers from 0 on"),
+        ({"labels": ["cat", "dog", "cat"]}, "whole numbers from 0 on"),
+        ({"labels": [0.0, 1.0, 0.0]}, "whole numbers from 0 on"),
+        ({"probs": None, "margins": np.ones(3)}, "Margins must be"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused_in_a_sentence(passed: dict, said: str) -> None:
+    asked = {"labels": [0, 1, 0], "probs": np.ones((3, 2)) / 2} | passed
+    with pytest.raises(InputError, match=said):
+        rank(asked.pop("labels"), asked.pop("probs"), **asked)
+
+
+def test_an_empty_dataset_has_an_empty_order() -> None:
+    assert rank(np.zeros(0, dtype=int), np.zeros((0, 2)), by="margin").tolist() == []

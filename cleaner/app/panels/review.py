@@ -57,7 +57,8 @@ class Review:
         project, number, _ = latest
         try:
             if self._grid is not None and self._shown is not None and self._shown[0] is project:
-                self._grid.show(project.queue(), round=number)
+                looking = project.looking
+                self._grid.show(looking.dealer.queue(), round=number, deal=looking.dealer.deal)
             else:
                 self._grid = project.review()
                 self._holder.children = (self._grid,)

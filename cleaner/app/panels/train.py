@@ -93,7 +93,7 @@ class Train:
         config = self._options.configs()[-1]
 
         def work(report: Report, stopped: Stop) -> RateSearch:
-            return self._desk.project.find_lr(config, report=report, stopped=stopped)
+            return self._desk.project.by_hand.find_lr(config, report=report, stopped=stopped)
 
         def done(found: RateSearch) -> tuple[str, str]:
             self._rates.value = found._repr_html_()

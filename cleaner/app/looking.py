@@ -1,0 +1,82 @@
+"""A round as a person goes through it: the order that follows every verdict, and its pages.
+
+Opened from what the round keeps; no network and no torch is needed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy.engine import Engine
+
+from cleaner.app.agenda import agenda
+from cleaner.app.dealing import Dealer
+from cleaner.app.features import load_features
+from cleaner.app.rounds import load_predictions, round_folder
+from cleaner.ranking.beliefs import Believer, believer
+from cleaner.ranking.neighbours import Neighbours
+from cleaner.ranking.order import LiveOrder
+from cleaner.ranking.stopping import Outlook
+from cleaner.review.deck import Deck
+from cleaner.types import Catalog, Queue, Round, Standing
+
+
+class Looking:
+    """The images of one round in the order of the moment. May be asked from several threads."""
+
+    def __init__(
+        self,
+        result: Round,
+        *,
+        home: Path,
+        engine: Engine,
+        catalog: Callable[[], Catalog],
+        standing: Callable[[], Standing],
+    ) -> None:
+        rounds = home / "rounds"
+        self.round = result
+        self._said = load_predictions(rounds, result=result)
+        self._features = load_features(round_folder(rounds, result.number))
+        self._embeddings = None if self._features is None else self._features.embeddings(home)
+        self._catalog, self._standing, self._lock = catalog, standing, threading.Lock()
+        full = result.config.mode == "full"
+        self._order = LiveOrder(self._said, believer=self._believer(), network=full)
+        self.dealer = Dealer(Deck(engine, round=result.number), ranked=self.ranked, standing=standing)
+
+    def ranked(self) -> Queue:
+        """Return what there is to look at by all verdicts so far; see `agenda` for what is left out."""
+        standing = self._standing()
+        with self._lock:
+            self._order.follow(standing)
+            ranked = self._order.queue()
+        return agenda(ranked, catalog=self._catalog(), standing=standing, round=self.round.number)
+
+    def contested(self) -> Queue:
+        """Return the reviewed images over which the model and the reviewer differ, worst first."""
+        with self._lock:
+            self._order.follow(self._standing())
+            return self._order.contested()
+
+    def outlook(self, *, upcoming: int = 24) -> Outlook:
+        """Say how many labels may still be wrong, how many of the next images are, and if one may stop."""
+        return self.dealer.outlook(upcoming=upcoming)
+
+    def suggestions(self, identity: str) -> tuple[tuple[str, float], ...]:
+        """Return up to five classes an image may be of, with their probabilities, best first."""
+        with self._lock:
+            return self._order.suggestions(identity)
+
+    def _believer(self) -> Believer | None:
+        if self._embeddings is None or self._features is None:
+            return None
+        near = self._features.neighbours
+        return believer(
+            self._embeddings,
+            self._said.labels.astype(np.intp),
+            classes=len(self._said.vocab),
+            groups=self._features.groups,
+            neighbours=Neighbours(near, np.zeros(near.shape, dtype=np.float32)),
+        )

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cleaner import Project, TrainConfig
+from cleaner.app.features import load_features
+from cleaner.app.rounds import round_folder
+from tests.support.images import planted_error
+from tests.support.weights import write_weights
+
+
+@pytest.fixture(scope="module")
+def looked(tmp_path_factory) -> Path:
+    """A dataset with one planted error and one quick look, to be copied by each test."""
+    weights = write_weights(tmp_path_factory.mktemp("weights") / "resnet18.safetensors")
+    root = planted_error(tmp_path_factory.mktemp("data") / "photos", each=30)
+    shutil.copy(root / "grizzly" / "000.png", root / "grizzly" / "copy.png")
+    Project.open(root).train(TrainConfig(mode="quick", arch="resnet18", weights=str(weights), size=32))
+    return root
+
+
+@pytest.fixture
+def project(looked: Path, tmp_path: Path) -> Project:
+    return Project.open(shutil.copytree(looked, tmp_path / "photos"))
+
+
+def test_a_round_keeps_what_ranking_needs_of_its_features(project: Project) -> None:
+    kept = load_features(round_folder(project.home / "rounds", 1))
+    assert kept is not None
+    ids = list(project.catalog.ids)
+    one, copy = ids.index("grizzly/000.png"), ids.index("grizzly/copy.png")
+    assert kept.groups[one] == kept.groups[copy]
+    assert copy not in kept.neighbours[one]
+    embeddings = kept.embeddings(project.home)
+    assert embeddings is not None
+    assert np.isfinite(embeddings).all()
+    np.testing.assert_array_equal(embeddings[one], embeddings[copy])
+
+
+def test_verdicts_re_rank_what_is_not_yet_dealt(project: Project) -> None:
+    grid = project.review(page_size=10)
+    first = list(project.looking.dealer.deal(range(10)).ids[:10])
+    before = list(project.queue().ids)
+    project.decide([item for item in before[40:60] if not item.startswith("teddy")], "relabel", label="teddy")
+    after = list(project.queue().ids)
+    assert after[:10] == first == before[:10]
+    assert after[10:] != before[10:]
+    assert sorted(after) == sorted(before)
+    assert grid is not None
+
+
+def test_the_same_verdicts_give_the_same_order_in_another_window(project: Project) -> None:
+    project.queue()
+    project.decide(list(project.catalog.ids[5:25]), "keep")
+    project.decide(list(project.catalog.ids[7:9]), "delete")
+    again = Project.open(project.root)
+    assert list(project.queue().ids) == list(again.queue().ids)
+
+
+def test_what_the_model_disputes_is_contested_and_what_it_agrees_with_is_not(project: Project) -> None:
+    project.decide(["teddy/planted.png", "grizzly/003.png"], "keep")
+    contested = project.looking.contested()
+    assert list(contested.ids) == ["teddy/planted.png"]
+    assert project.looking.suggestions("teddy/planted.png")[0][0] == "black"
+
+
+def test_the_outlook_is_said_in_words(project: Project) -> None:
+    assert "can't be said yet" in project.looking.outlook().sentence()
+    for start in range(0, 60, 10):
+        page = project.looking.dealer.deal(range(start, start + 10)).ids[start : start + 10]
+        project.decide(list(page), "keep")
+    outlook = project.looking.outlook()
+    assert (outlook.reviewed, outlook.audited, outlook.in_a_row) == (60, 6, 54)
+    assert 0 < outlook.at_most < outlook.remaining == 31
+    assert outlook.sentence().endswith("Fewer than 1 of the next 24 will be.")
+
+
+LOST = ["embeddings", "rounds/001/neighbours.npy", "rounds/001/features.json"]
+
+
+@pytest.mark.parametrize("lost", ["embeddings", "rounds/001/neighbours.npy", "rounds/001/features.json"])
+def test_without_its_features_a_round_still_has_an_order_that_learns_from_the_reviewer(
+    project: Project, lost
+) -> None:
+    path = project.home / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    again = Project.open(project.root)
+    assert again.queue().ids[0] == "teddy/planted.png"
+    again.decide(["black/001.png"], "delete")
+    assert len(again.queue()) == len(project.catalog)
+
+
+def test_a_lost_embedding_is_no_reason_not_to_rank(project: Project) -> None:
+    kept = load_features(round_folder(project.home / "rounds", 1))
+    kept.digests[3] = "0" * 64
+    embeddings = kept.embeddings(project.home)
+    assert np.isnan(embeddings[3]).all()
+    assert np.isfinite(np.delete(embeddings, 3, axis=0)).all()
+
+
+def test_reviewing_a_quick_look_never_imports_torch(project: Project) -> None:
+    code = (
+        "import sys; from cleaner import Project; "
+        f"p = Project.open({str(project.root)!r}); p.queue(); p.decide([p.catalog.ids[0]], 'keep'); "
+        "p.looking.outlook(); p.looking.contested(); p.review(); "
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'fastai', 'sklearn', 'faiss')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
