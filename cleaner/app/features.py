@@ -63,9 +63,11 @@ def load_features(folder: Path) -> Features | None:
     """Read the features of a round; None where it has none, or they can't be read."""
     try:
         texts = json.loads((folder / _TEXTS).read_text(encoding="utf-8"))
-        arrays = [np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("neighbours", "groups")]
+        near, groups = (
+            np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("neighbours", "groups")
+        )
         digests = strings(texts["digests"])
-        return Features(texts["cache"], texts["dims"], digests, *arrays, unlike=texts["unlike"])
+        return Features(texts["cache"], texts["dims"], digests, near, groups, texts["unlike"])
     except (OSError, ValueError, EOFError, KeyError):
         return None
 

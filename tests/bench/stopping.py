@@ -66,7 +66,7 @@ class Review:
 def main() -> None:
     """Review every set so many times and print a table for each."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--sessions", type=int, default=300)
+    options.add_argument("--sessions", type=int, default=1000)
     sessions = options.parse_args().sessions
     if not os.environ.get(DATA):
         raise SystemExit(f"{DATA} must name the folder with the data.")
@@ -169,8 +169,12 @@ def _figures(bound: Bound, reviews: list[Review]) -> str:
     truth = np.array([[done.left(seen) for seen in done.looks] for done in reviews])
     remaining = reviews[0].total - np.array(reviews[0].looks)
     held = (bounds >= truth).all(axis=1).mean()
+    around = 1.96 * math.sqrt(held * (1 - held) / len(reviews))
     final = np.median(bounds[:, -1])
-    said = [f"held in {held:.1%}", f"at the end at most {final:,.0f} ({final / remaining[-1]:.1%})"]
+    said = [
+        f"held in {held:.1%} ± {around:.1%}",
+        f"at the end at most {final:,.0f} ({final / remaining[-1]:.1%})",
+    ]
     for goal in GOALS:
         reached = bounds <= goal * remaining
         needed = [DRAWN * (int(row.argmax()) + 1) for row in reached if row.any()]
