@@ -23,10 +23,13 @@ Split: TypeAlias = Literal["train", "valid", "test"]
 Action: TypeAlias = Literal["keep", "relabel", "delete", "unsure", "clear"]
 Origin: TypeAlias = Literal["held-out", "in-sample", "out-of-fold"]
 Mode: TypeAlias = Literal["quick", "full"]
+How: TypeAlias = Literal["person", "bulk", "propagated"]
+Kind: TypeAlias = Literal["move", "trash", "sidecar", "destroy"]
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 MODES: tuple[Mode, ...] = ("quick", "full")
 ACTIONS: tuple[Action, ...] = ("keep", "relabel", "delete", "unsure", "clear")
+SIDECARS = (".txt", ".xml", ".json")  # what is known of an image, beside it, under the same stem
 
 
 def strings(values: Sequence[str]) -> Strings:
@@ -316,7 +319,8 @@ class Decision:
     """One verdict of one person. Events are only ever appended; the last one of an item holds.
 
     `label` is the new class of a relabel, else None; `batch` joins what was decided with one key;
-    `undoes` names the batch that this event takes back; `at` is UTC in ISO 8601.
+    `undoes` names the batch that this event takes back; `at` is UTC in ISO 8601. `how` it came about: a
+    person looked at this very image, decided on many at once, or on one that it is a near copy of.
     """
 
     item: str
@@ -327,6 +331,7 @@ class Decision:
     round: int
     batch: int
     undoes: int | None = None
+    how: How = "person"
 
 
 Standing: TypeAlias = Mapping[str, Decision]  # the last decision of each item; never a "clear"
@@ -339,11 +344,12 @@ Standing: TypeAlias = Mapping[str, Decision]  # the last decision of each item; 
 class Operation:
     """One change of one file: from `source` to `target`, both relative to the dataset, forward slashes.
 
-    `kind` is "move" (to another class folder) or "trash"; a trash target is chosen when it is applied.
+    `kind` is "move" (to another class folder), "trash" (its target is chosen when it is applied), "sidecar"
+    (a file that goes where its image goes) or "destroy"; what is destroyed has no target.
     """
 
     item: str
-    kind: Literal["move", "trash"]
+    kind: Kind
     source: str
     target: str
     label: str
@@ -371,27 +377,20 @@ class Plan:
     def __len__(self) -> int:
         return len(self.operations)
 
-    def rows(self) -> list[dict[str, str | None]]:
-        """Return the plan as a table, ready for `pandas.DataFrame`."""
-        return [
-            {
-                "item": op.item,
-                "change": op.kind,
-                "from": op.source,
-                "to": op.target,
-                "label": op.label,
-                "new_label": op.new_label,
-            }
-            for op in self.operations
-        ]
+    def frame(self) -> Any:
+        """Return the plan as a pandas DataFrame, a row for each change, in columns named as in Operation."""
+        from pandas import DataFrame
+
+        names = ("item", "kind", "source", "target", "label", "new_label")
+        return DataFrame([[getattr(op, n) for n in names] for op in self.operations], columns=list(names))
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an apply or an undo really did: the changes done, the ones that failed and why."""
+    """What an apply, an undo or an emptying really did: the changes done, the ones that failed and why."""
 
     batch: int
-    verb: Literal["apply", "undo"]
+    verb: Literal["apply", "undo", "empty"]
     done: tuple[Operation, ...] = ()
     failed: tuple[Refusal, ...] = ()
     stopped: bool = False

@@ -14,8 +14,8 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
 
 from cleaner.errors import CleanerError, InputError, Refused
+from cleaner.review.migrations import VERSION, migrate
 
-VERSION = 1
 BUSY_SECONDS = 5  # less than the browser waits before it says that the kernel is silent
 
 schema = Table("schema", MetaData(), Column("version", Integer, primary_key=True, autoincrement=False))
@@ -31,7 +31,7 @@ REASONS = {
 
 
 def open_database(url: str | URL) -> Engine:
-    """Open the database at a SQLAlchemy URL and create its version table if it is new.
+    """Open the database at a SQLAlchemy URL, new, of this version, or of an older one, which is migrated.
 
     Errors: InputError where it can't be reached, is damaged, or was written by a newer Cleaner.
     """
@@ -40,6 +40,8 @@ def open_database(url: str | URL) -> Engine:
         engine = _engine(address)
         _check_file(engine)
         version = _version(engine)
+        if version < VERSION:
+            _bring_up(engine)
     except ModuleNotFoundError as error:
         raise InputError(
             f"{_name(address)} needs the package {error.name}; install it and try again."
@@ -140,6 +142,16 @@ def _read_or_create(engine: Engine) -> int:
         if (version := connection.execute(select(schema.c.version)).scalar()) is None:
             connection.execute(insert(schema).values(version=VERSION))
         return VERSION if version is None else int(version)
+
+
+def _bring_up(engine: Engine) -> None:
+    """Migrate an older database, all steps or none; whoever waited for the lock finds it done."""
+    with engine.execution_options(writes=True).begin() as connection:
+        connection.execute(update(schema).values(version=schema.c.version))
+        version = connection.execute(select(schema.c.version)).scalar_one()
+        if version < VERSION:
+            migrate(connection, version=version)
+            connection.execute(update(schema).values(version=VERSION))
 
 
 def _name(address: URL) -> str:

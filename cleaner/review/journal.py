@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
@@ -29,7 +29,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from cleaner.errors import Refused
 from cleaner.review.database import reading, writing
-from cleaner.types import ACTIONS, Action, Decision
+from cleaner.types import ACTIONS, Action, Decision, How
 
 Verdict: TypeAlias = tuple[str, Action, "str | None"]  # item, action, label
 
@@ -45,6 +45,7 @@ decisions = Table(
     Column("at", Text, nullable=False),
     Column("round", Integer, nullable=False),
     Column("undoes", BigInteger, index=True),
+    Column("how", Text, nullable=False, server_default="person"),  # since version 2
     sqlite_autoincrement=True,
 )
 
@@ -69,6 +70,34 @@ def taken_back(history: Sequence[Decision], *, batch: int, by: str) -> tuple[Ver
 
 def _restored(item: str, before: Decision | None) -> Verdict:
     return (item, "clear", None) if before is None else (item, before.action, before.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One image on which people do not agree: the last verdict of each, the oldest first."""
+
+    item: str
+    verdicts: tuple[Decision, ...]
+
+
+def conflicts(events: Iterable[Decision]) -> tuple[Conflict, ...]:
+    """Return the images of which people's own last verdicts differ, in the order of first mention.
+
+    "unsure" and "clear" contradict nobody. A conflict ends when all who judged the image say the same, or
+    take back what they said.
+    """
+    said: dict[str, dict[str, Decision]] = {}
+    for event in events:
+        mine = said.setdefault(event.item, {})
+        mine.pop(event.by, None)  # what is said again is the latest
+        if event.action not in ("clear", "unsure"):
+            mine[event.by] = event
+    differing = {
+        item: tuple(of.values())
+        for item, of in said.items()
+        if len({(event.action, event.label) for event in of.values()}) > 1
+    }
+    return tuple(Conflict(item, verdicts) for item, verdicts in differing.items())
 
 
 def check(verdicts: Sequence[Verdict]) -> None:
@@ -105,11 +134,11 @@ class Journal:
             with writing(engine) as connection:
                 decisions.create(connection, checkfirst=True)
 
-    def decide(self, verdicts: Sequence[Verdict], *, round: int) -> tuple[Decision, ...]:
+    def decide(self, verdicts: Sequence[Verdict], *, round: int, how: How = "person") -> tuple[Decision, ...]:
         """Keep verdicts as one batch, in one transaction. Errors: Refused; none is kept."""
         check(verdicts)
         with writing(self.engine) as connection:
-            return self._append(connection, verdicts, round=round)
+            return self._append(connection, verdicts, round=round, how=how)
 
     def undo(self, *, round: int) -> tuple[Decision, ...]:
         """Take back this person's latest batch that can be taken back, and return the events that did it.
@@ -140,12 +169,25 @@ class Journal:
         with reading(self.engine) as connection:
             return _read(connection, query if item is None else query.where(decisions.c.item == item))
 
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Return the images on which people do not agree."""
+        several = select(decisions.c.item).group_by(decisions.c.item)
+        several = several.having(func.count(decisions.c.by.distinct()) > 1)
+        with reading(self.engine) as connection:
+            return conflicts(_read(connection, select(decisions).where(decisions.c.item.in_(several))))
+
     def _append(
-        self, connection: Connection, verdicts: Sequence[Verdict], *, round: int, undoes: int | None = None
+        self,
+        connection: Connection,
+        verdicts: Sequence[Verdict],
+        *,
+        round: int,
+        undoes: int | None = None,
+        how: How = "person",
     ) -> tuple[Decision, ...]:
         batch = connection.execute(select(func.coalesce(func.max(decisions.c.batch), 0) + 1)).scalar_one()
         at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        pattern = Decision("", "clear", None, by=self.by, at=at, round=round, batch=batch, undoes=undoes)
+        pattern = Decision("", "clear", None, self.by, at, round, batch, undoes=undoes, how=how)
         events = tuple(
             replace(pattern, item=item, action=action, label=label) for item, action, label in verdicts
         )
@@ -189,6 +231,7 @@ def _decision(row: Row[Any]) -> Decision:
         round=row.round,
         batch=row.batch,
         undoes=row.undoes,
+        how=row.how,
     )
 
 

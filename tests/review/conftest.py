@@ -34,8 +34,10 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def engine(url: str) -> Engine:
-    return open_database(url)
+def engine(url: str) -> Iterator[Engine]:
+    opened = open_database(url)
+    yield opened
+    opened.dispose()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,9 @@ from sqlalchemy.engine import Engine
 
 from cleaner.errors import CleanerError, InputError, Refused
 from cleaner.review import database
-from cleaner.review.database import VERSION, open_database, reading, schema, writing
+from cleaner.review.database import open_database, reading, schema, writing
+from cleaner.review.journal import Journal
+from cleaner.review.migrations import VERSION
 
 
 def test_every_commit_is_on_the_disk_before_it_returns(engine: Engine) -> None:
@@ -42,8 +44,83 @@ def test_opening_twice_keeps_one_version(url: str, engine: Engine, tmp_path: Pat
 def test_a_newer_database_is_refused(url: str, engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(update(schema).values(version=VERSION + 1))
-    with pytest.raises(InputError, match=r"newer Cleaner \(schema 2, this one knows 1\); update"):
+    with pytest.raises(
+        InputError, match=rf"newer Cleaner \(schema {VERSION + 1}, this one knows {VERSION}\); update"
+    ):
         open_database(url)
+
+
+FIRST = """
+create table schema (version integer not null primary key);
+insert into schema values (1);
+create table decisions (
+  seq integer not null primary key autoincrement, batch bigint not null, item text not null,
+  action text not null, label text, "by" text not null, at text not null, round integer not null,
+  undoes bigint
+);
+insert into decisions values (1, 1, 'a.jpg', 'relabel', 'cat', 'ann', '2024-01-01', 1, null);
+create table batches (
+  id integer not null primary key, verb text not null, "by" text not null, at text not null,
+  total integer not null, ended text
+);
+create table operations (
+  id integer not null primary key, batch integer not null references batches (id),
+  undoes integer references operations (id), item text not null, kind text not null, source text not null,
+  target text not null, label text not null, new_label text, digest text not null, bytes bigint not null,
+  state text not null, reason text, at text not null
+);
+"""  # as the first version made it
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date_and_keeps_its_decisions(
+    url: str, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "cleaner.db") as old:
+        old.executescript(FIRST)
+    old.close()
+    for _ in range(2):
+        engine = open_database(url)
+        journal = Journal(engine, by="ann")
+        (kept,) = journal.events()
+        assert (kept.item, kept.label, kept.how) == ("a.jpg", "cat", "person")
+        engine.dispose()
+    journal.decide([("b.jpg", "keep", None)], round=1, how="bulk")
+    with sqlite3.connect(tmp_path / "cleaner.db") as new:
+        assert new.execute("select version from schema").fetchall() == [(VERSION,)]
+        assert new.execute("select name from sqlite_master where name = 'ix_operations_item'").fetchall()
+    new.close()
+
+
+def test_two_windows_that_open_an_old_database_migrate_it_once(url: str, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "cleaner.db") as old:
+        old.executescript(FIRST)
+    old.close()
+    failures: list[Exception] = []
+
+    def open_it() -> None:
+        try:
+            open_database(url).dispose()
+        except Exception as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_migration_that_fails_leaves_the_old_database_as_it_was(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(tmp_path / "cleaner.db") as old:
+        old.executescript(FIRST + "create index ix_operations_item on batches (verb);")
+    before = list(old.iterdump())
+    with pytest.raises(InputError):
+        open_database(url)
+    assert list(old.iterdump()) == before
+    old.close()
 
 
 @pytest.mark.parametrize(

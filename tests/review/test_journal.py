@@ -21,6 +21,13 @@ from cleaner.types import Decision
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres")()
+    return f"sqlite:///{(tmp_path / 'cleaner.db').as_posix()}"
+
+
 @pytest.fixture
 def ann(engine: Engine) -> Journal:
     return Journal(engine, by="ann")
@@ -95,13 +102,15 @@ def test_undo_goes_back_key_by_key_across_a_restart(ann: Journal, url: str) -> N
         ann.decide([("a", "relabel", label)], round=1)
     ann.undo(round=1)
     assert verdict_of(ann, "a") == ("relabel", "dog")
-    restarted = Journal(open_database(url), by="ann")
+    again = open_database(url)
+    restarted = Journal(again, by="ann")
     restarted.undo(round=1)
     assert verdict_of(restarted, "a") == ("relabel", "cat")
     restarted.undo(round=1)
     assert verdict_of(restarted, "a") is None
     with pytest.raises(Refused, match="nothing to undo"):
         restarted.undo(round=1)
+    again.dispose()
 
 
 def test_undo_after_a_new_decision_takes_back_the_new_one(ann: Journal) -> None:
@@ -112,6 +121,40 @@ def test_undo_after_a_new_decision_takes_back_the_new_one(ann: Journal) -> None:
     assert verdict_of(ann, "a") is None
     with pytest.raises(Refused):
         ann.undo(round=1)
+
+
+def test_how_a_decision_came_about_is_kept(ann: Journal) -> None:
+    ann.decide([("a", "keep", None)], round=1)
+    ann.decide([("b", "keep", None), ("c", "keep", None)], round=1, how="bulk")
+    ann.decide([("d", "delete", None)], round=1, how="propagated")
+    ann.undo(round=1)
+    assert [event.how for event in ann.events()] == ["person", "bulk", "bulk", "propagated", "person"]
+
+
+def test_people_who_do_not_agree_are_listed_with_what_each_said(ann: Journal, bob: Journal) -> None:
+    ann.decide([("a", "relabel", "cat"), ("b", "keep", None), ("c", "keep", None)], round=1)
+    bob.decide([("a", "relabel", "dog"), ("b", "keep", None), ("c", "unsure", None)], round=1)
+    (conflict,) = ann.conflicts()
+    assert conflict.item == "a"
+    assert [(said.by, said.label) for said in conflict.verdicts] == [("ann", "cat"), ("bob", "dog")]
+    assert verdict_of(ann, "a") == ("relabel", "dog")
+    assert bob.conflicts() == ann.conflicts()
+
+
+def test_a_conflict_ends_when_somebody_comes_round_or_takes_back(ann: Journal, bob: Journal) -> None:
+    ann.decide([("a", "keep", None), ("b", "keep", None)], round=1)
+    bob.decide([("a", "delete", None), ("b", "delete", None)], round=1)
+    assert len(ann.conflicts()) == 2
+    ann.decide([("a", "delete", None)], round=1)
+    assert [conflict.item for conflict in ann.conflicts()] == ["b"]
+    bob.decide([("b", "clear", None)], round=1)
+    assert ann.conflicts() == ()
+
+
+def test_one_person_who_changes_their_mind_contradicts_nobody(ann: Journal) -> None:
+    ann.decide([("a", "keep", None)], round=1)
+    ann.decide([("a", "delete", None)], round=1)
+    assert ann.conflicts() == ()
 
 
 def test_nobody_undoes_what_somebody_else_decided(ann: Journal, bob: Journal) -> None:
@@ -168,7 +211,9 @@ def test_processes_that_decide_at_once_on_a_new_database_lose_nothing(url: str) 
     command = [sys.executable, "-c", WRITER, url]
     processes = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("ann", "bob", "cat")]
     assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
-    events = Journal(open_database(url), by="ann").events()
+    engine = open_database(url)
+    events = Journal(engine, by="ann").events()
+    engine.dispose()
     assert len({event.batch for event in events}) == 24
     assert len(events) == 48
     assert [event.batch for event in events] == sorted(event.batch for event in events)
