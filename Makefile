@@ -44,6 +44,7 @@ bench: $(READY)
 	@$(BIN)/python tests/bench/loop.py
 	@$(BIN)/python tests/bench/ranking.py
 	@$(BIN)/python tests/bench/stopping.py
+	@$(BIN)/python tests/bench/changes.py
 	@$(BIN)/python tests/bench/engine.py $(ARGS)
 
 lock: | $(UV)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cleaner.changes.names import folded
 from cleaner.errors import Refused
 from cleaner.ranking.queue import without
 from cleaner.types import Action, Catalog, Predictions, Queue, Standing
@@ -41,6 +42,10 @@ def check_verdict(catalog: Catalog, items: Sequence[str], action: Action, *, lab
     if action != "relabel" or label is None:
         return
     if label not in catalog.vocab:
+        if near := [name for name in catalog.vocab if folded(name) == folded(label)]:
+            raise Refused(
+                f"{label!r} is no class here, but {near[0]!r} is, which only looks the same; use that."
+            )
         classes = ", ".join(catalog.vocab[:20])
         raise Refused(f"{label!r} is no class here (there are: {classes}); make a folder of that name first.")
     if same := [item for item in items if catalog.vocab[catalog.labels[rows[item]]] == label]:

@@ -6,23 +6,19 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn
-from rich.progress import Progress as Bar
 
 from cleaner.app import demo as demos
 from cleaner.app import server
+from cleaner.app.cli_changes import changes
 from cleaner.app.project import Project
-from cleaner.app.words import count, plain, receipt_line, round_line, time_left
-from cleaner.changes.plan import summary
+from cleaner.app.terminal import Folder, bar, opened, row
+from cleaner.app.words import count, plain, round_line
 from cleaner.errors import CleanerError
-from cleaner.progress import Progress, Report
-from cleaner.types import Mode, Receipt, TrainConfig
+from cleaner.types import Mode, TrainConfig
 
 app = typer.Typer(
     help="Find and fix wrong labels in image folders: train first, clean second.",
@@ -31,7 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Folder = Annotated[Path, typer.Argument(help="The dataset: a folder with one folder per class.")]
 Port = Annotated[int | None, typer.Option(help="Port on 127.0.0.1; by default 8866 or a free one.")]
 
 
@@ -61,7 +56,7 @@ def demo(
         )
     else:
         typer.echo(f"Training on {len(project.catalog)} images in {built.folder} …")
-        with _bar() as report:
+        with bar() as report:
             project.train(demos.CONFIG, report=report)
     typer.echo(round_line(project.rounds[0]))
     typer.echo(demos.standing_of_planted(project, built))
@@ -84,7 +79,7 @@ def serve_app(
 def verify(folder: Folder) -> None:
     """Check every file and list what was found, worst first."""
     project = Project.open(folder)
-    with _bar() as report:
+    with bar() as report:
         found = project.verify(report=report)
     typer.echo(f"{count(len(project.catalog), 'image')} in {len(project.catalog.vocab)} classes.")
     for finding in found:
@@ -123,8 +118,8 @@ def train(
         folds=folds,
         seed=seed,
     )
-    project = _open(folder)
-    with _bar() as report:
+    project = opened(folder)
+    with bar() as report:
         done = project.train(config, report=report)
     for said in (*done.notes, *done.advice):
         typer.echo(plain(said))
@@ -134,79 +129,19 @@ def train(
 @app.command("rank")
 def show_ranking(folder: Folder, *, top: Annotated[int, typer.Option(help="How many to list.")] = 20) -> None:
     """List the images to look at first, with the label each has and the one the model believes."""
-    queue = _open(folder).queue()
-    for row in range(min(top, len(queue))):
-        candidate = queue.candidate(row)
-        _row(str(row + 1), candidate.id, candidate.reasons[0], candidate.origin)
-
-
-@app.command()
-def plan(folder: Folder) -> None:
-    """Show what apply would do; touches nothing."""
-    planned = _open(folder).plan()
-    typer.echo(summary(planned))
-    for row in planned.rows():
-        _row(str(row["change"]), str(row["from"]), row["to"] or "trash")
-    for refusal in planned.refusals:
-        _row("refused", refusal.item, refusal.reason)
-    for warning in planned.warnings:
-        typer.echo(plain(warning), err=True)
-
-
-@app.command()
-def apply(
-    folder: Folder, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False
-) -> None:
-    """Move relabelled images to their class folder and removed ones to the project's trash."""
-    project = _open(folder)
-    planned = project.plan()
-    typer.echo(summary(planned))
-    for warning in planned.warnings:
-        typer.echo(plain(warning), err=True)
-    if planned.operations and (yes or typer.confirm("Apply?")):
-        with _bar() as report:
-            _say(project.apply(planned, report=report))
-
-
-@app.command()
-def undo(folder: Folder) -> None:
-    """Put every file of the last apply back where it was."""
-    project = _open(folder)
-    with _bar() as report:
-        receipt = project.undo(report=report)
-    _say(receipt)
+    queue = opened(folder).queue()
+    for place in range(min(top, len(queue))):
+        candidate = queue.candidate(place)
+        row(str(place + 1), candidate.id, candidate.reasons[0], candidate.origin)
 
 
 @app.command()
 def compare(folder: Folder) -> None:
     """Compare all rounds on the same held-out images."""
-    comparison = _open(folder).compare()
+    comparison = opened(folder).compare()
     typer.echo(comparison.sentence())
     for rates in comparison.rates:
         typer.echo(f"round {rates.round}\tcleaned labels {rates.cleaned:.1%}\toriginal {rates.original:.1%}")
-
-
-@app.command()
-def export(folder: Folder, path: Annotated[Path, typer.Argument(help="The CSV file to write.")]) -> None:
-    """Write the dataset as the decisions leave it to a CSV file."""
-    typer.echo(f"Wrote {_open(folder).export(path)}.")
-
-
-def _open(folder: Path) -> Project:
-    project = Project.open(folder)
-    if project.notice:
-        typer.echo(plain(project.notice), err=True)
-    return project
-
-
-def _row(*cells: str) -> None:
-    typer.echo("\t".join(plain(cell) for cell in cells))
-
-
-def _say(receipt: Receipt) -> None:
-    typer.echo(plain(receipt_line(receipt)), err=bool(receipt.failed))
-    if receipt.failed:
-        raise typer.Exit(1)
 
 
 def _serve(folder: Path | None, *, port: int | None) -> None:
@@ -220,37 +155,7 @@ def _serve(folder: Path | None, *, port: int | None) -> None:
             typer.echo("Ending the dashboard; every decision is kept …")
 
 
-@contextlib.contextmanager
-def _bar() -> Iterator[Report]:
-    """Show progress as one bar per phase on stderr."""
-    words = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[left]"))
-    columns = (next(words), BarColumn(), next(words))
-    phases: dict[str, TaskID] = {}
-    with _interruptible(), Bar(*columns, console=Console(stderr=True)) as bar:
-
-        def report(progress: Progress) -> None:
-            if progress.phase not in phases:
-                phases[progress.phase] = bar.add_task(progress.phase, total=None, left="")
-            bar.update(
-                phases[progress.phase],
-                completed=progress.done,
-                total=progress.total or None,
-                description=plain(progress.note or progress.phase),
-                left=time_left(progress),
-            )
-
-        yield report
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """End on Ctrl+C with a sentence and the usual status."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; what was finished before is kept.", err=True)
-        raise typer.Exit(130) from None
-
+app.add_typer(changes)
 
 if __name__ == "__main__":
     main()

@@ -1,8 +1,9 @@
-"""Where a project keeps its things, `<dataset>/.cleaner/`, and whose decisions go into which database."""
+"""Where a project keeps its things, `<dataset>/.cleaner/` or elsewhere, and who decides in which database."""
 
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import uuid
 from pathlib import Path
@@ -15,25 +16,64 @@ from cleaner.errors import InputError
 from cleaner.review.database import open_database, writing
 
 DATABASE = "CLEANER_DATABASE"
+HOME = ".cleaner"
 
 owner = Table("owner", MetaData(), Column("project", Text, primary_key=True))  # one row
 
 
-def prepare(folder: str | Path) -> tuple[Path, Path]:
-    """Return a dataset's absolute path and the project's own folder in it, made on first use.
+def prepare(folder: str | Path, *, home: str | Path | None) -> tuple[Path, Path]:
+    """Return a dataset's absolute path and the project's own folder, made on first use.
 
-    Raises InputError for a folder that isn't there, holds no folders, or can't be written to.
+    That is `.cleaner` in the dataset, or `home`; for a dataset that can't be written to, a folder among the
+    person's own data. Raises InputError for a dataset that isn't there or holds no folders, and for a `home`
+    inside of it.
     """
     root = Path(folder).expanduser().resolve()
-    home = root / ".cleaner"
     require_class_folders(root)
+    if home is not None:
+        return root, _made(_outside(Path(home).expanduser().resolve(), root=root))
     try:
-        home.mkdir(exist_ok=True)
+        return root, _made(root / HOME)
+    except InputError:
+        return root, _made(_among_own_data(root))
+
+
+def kept_elsewhere(root: Path, *, home: Path) -> str | None:
+    """Say in a sentence that a project doesn't lie in its dataset, and what that means; None if it does."""
+    if home.is_relative_to(root):
+        return None
+    return (
+        f"This project is kept in {home}; {root} is never written to. Export the cleaned dataset instead of "
+        "applying."
+    )
+
+
+def _outside(home: Path, *, root: Path) -> Path:
+    if home != root / HOME and home.is_relative_to(root):
+        raise InputError(
+            f"{home} lies among the images; keep the project outside of {root}, or leave it out."
+        )
+    return home
+
+
+def _made(home: Path) -> Path:
+    try:
+        home.mkdir(exist_ok=True, parents=True)
     except OSError as error:
         raise InputError(
-            f"{root} can't be written to ({error.strerror}); copy the dataset to a folder of your own."
+            f"{home} can't be made ({error.strerror}); pass home=… to keep it elsewhere."
         ) from error
-    return root, home
+    return home
+
+
+def _among_own_data(root: Path) -> Path:
+    """Return the folder for a read-only dataset: one and the same as long as the dataset stays in its place.
+
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    mark = hashlib.blake2b(str(root).encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+    return Path(data) / "cleaner" / f"{root.name}-{mark}"
 
 
 def database_of(home: Path, *, url: str | None) -> Engine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from cleaner.catalog.digest import digest_of
@@ -14,14 +14,14 @@ from cleaner.types import Catalog
 class Pictures:
     """Finds the file of an id and keeps its thumbnail under the content it really has."""
 
-    def __init__(self, cache: Path, *, locations: Callable[[], Mapping[str, str]]) -> None:
-        self._cache, self._locations = cache, locations
+    def __init__(self, cache: Path, *, location: Callable[[str], str | None]) -> None:
+        self._cache, self._location = cache, location
         self._index: tuple[Catalog, dict[str, int]] | None = None
 
     def of(self, identity: str, *, catalog: Catalog) -> bytes:
         """Return a small JPEG of an image, also of one in the trash. Raises UnreadableImage."""
         row = self._rows(catalog).get(identity)
-        place = catalog.paths[row] if row is not None else self._locations().get(identity)
+        place = catalog.paths[row] if row is not None else self._location(identity)
         if place is None:
             raise UnreadableImage(f"{identity} is no longer in the dataset.")
         path = catalog.root / place

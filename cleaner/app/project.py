@@ -5,7 +5,7 @@ Importing it, opening a project and reviewing never import torch; only training 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,21 +14,23 @@ from cleaner.app.byhand import ByHand
 from cleaner.app.caches import Job
 from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
 from cleaner.app.engine import answers
-from cleaner.app.home import database_of, prepare, user
+from cleaner.app.export import Export
+from cleaner.app.history import Event, history
+from cleaner.app.home import database_of, kept_elsewhere, prepare, user
 from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.looking import Looking
+from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
 from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, round_folder
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
+from cleaner.app.trash import Trash
 from cleaner.catalog.digest import digest_of
 from cleaner.catalog.scan import scan
 from cleaner.catalog.store import load_catalog, save_catalog
-from cleaner.changes.apply import apply_plan
-from cleaner.changes.export import write_csv
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.plan import make_plan
 from cleaner.changes.recover import recover
-from cleaner.changes.undo import undo_last
+from cleaner.changes.sidecars import with_sidecars
 from cleaner.errors import CleanerError, InputError, Refused
 from cleaner.progress import Report, Stop, never, quiet
 from cleaner.review.grid import ReviewGrid
@@ -38,6 +40,7 @@ from cleaner.types import (
     Catalog,
     Decision,
     Finding,
+    How,
     Plan,
     Predictions,
     Queue,
@@ -59,31 +62,43 @@ class Project:
 
     def __init__(self, root: Path, *, home: Path, journal: Journal, ledger: Ledger) -> None:
         self.root, self.home, self.journal, self.ledger = root, home, journal, ledger
-        self.notice = recover(root=root, home=home, ledger=ledger, digest_of=digest_of)
+        found = recover(root=root, home=home, ledger=ledger, digest_of=digest_of)
+        self.notice = found or kept_elsewhere(root, home=home)
         kept = load_catalog(home / "catalog.npz", root=root)
         self._catalog: Catalog | None = kept[0] if kept else None
         self._findings: tuple[Finding, ...] = kept[1] if kept else ()
         self.by_hand = ByHand(self._job)  # for those who know fastai
         self._looked: Looking | None = None
-        self._pictures = Pictures(home / "thumbnails", locations=ledger.locations)
-        if self._catalog is not None and self._has_moved(self._catalog):
+        self._pictures = Pictures(home / "thumbnails", location=ledger.location)
+        self._moves = Moves(root, home=home, ledger=ledger, by=journal.by, then=self._look_again)
+        self.trash = Trash(self._moves, ledger=ledger, journal=journal)  # removed images: back, or for good
+        self.export = Export(lambda: self.catalog, journal=journal)  # the cleaned dataset in many formats
+        if self._catalog is not None and moved_since(self._catalog, ledger=ledger):
             self.verify()
 
     def __repr__(self) -> str:
         return f"Project({str(self.root)!r})"
 
     @classmethod
-    def open(cls, folder: str | Path, *, database: str | None = None, by: str | None = None) -> Project:
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        home: str | Path | None = None,
+        database: str | None = None,
+        by: str | None = None,
+    ) -> Project:
         """Open the project of a dataset, made on first use; settles what a crash has left half-way.
 
-        `database` is any SQLAlchemy URL of a database for this project alone, by default the variable
-        CLEANER_DATABASE or an SQLite file in the project; `by` is the name that decisions carry. `notice`
-        then says what was found of an interrupted change, if anything. Raises InputError for a folder that
-        isn't there or can't be written to.
+        With `home`, or where the dataset is read-only, the project is kept elsewhere and no file of the
+        dataset is ever touched. `database` is any SQLAlchemy URL of a database for this project alone, by
+        default the variable CLEANER_DATABASE or an SQLite file in the project; `by` is the name that
+        decisions carry. `notice` then says what was found of an interrupted change, if anything. Raises
+        InputError for a folder that isn't there.
         """
-        root, home = prepare(folder)
-        engine = database_of(home, url=database)
-        return cls(root, home=home, journal=Journal(engine, by=by or user()), ledger=Ledger(engine))
+        root, own = prepare(folder, home=home)
+        engine = database_of(own, url=database)
+        return cls(root, home=own, journal=Journal(engine, by=by or user()), ledger=Ledger(engine))
 
     # --- 1 what is there? ---
 
@@ -203,7 +218,7 @@ class Project:
         )
 
     def decide(
-        self, items: Sequence[str], action: Action, *, label: str | None = None
+        self, items: Sequence[str], action: Action, *, label: str | None = None, how: How = "person"
     ) -> tuple[Decision, ...]:
         """Record one verdict on some images, durably, as the grid would.
 
@@ -211,31 +226,43 @@ class Project:
         """
         check_verdict(self.catalog, items, action, label=label)
         number = self.rounds[-1].number if self.rounds else 0
-        return self.journal.decide([(item, action, label) for item in items], round=number)
+        return self.journal.decide([(item, action, label) for item in items], round=number, how=how)
 
     def decisions(self) -> Standing:
         """Return the decision that stands for each image decided so far."""
         return self.journal.standing()
 
+    def history(self, identity: str) -> tuple[Event, ...]:
+        """Return what was decided on one image and done to its files, by whom and why, oldest first."""
+        return history(identity, journal=self.journal, ledger=self.ledger, rounds=self.home / "rounds")
+
     # --- 5 make it so, and undo it ---
 
-    def plan(self) -> Plan:
-        """Say what apply would do with the decisions as they stand; touches nothing."""
-        return make_plan(self.catalog, self.decisions())
+    def plan(self, *, sidecars: bool = False) -> Plan:
+        """Say what apply would do with the decisions as they stand; touches nothing.
+
+        With `sidecars`, files of an image's stem that end in .txt, .xml or .json go where the image goes.
+        """
+        plan = make_plan(self.catalog, self.decisions(), disputed=len(self.journal.conflicts()))
+        return with_sidecars(plan, catalog=self.catalog, digest_of=digest_of) if sidecars else plan
 
     def apply(self, plan: Plan | None = None, *, report: Report = quiet, stopped: Stop = never) -> Receipt:
         """Move relabelled images to their class folder and removed ones to the project's trash."""
-        planned = self.plan() if plan is None else plan
-        return self._moving(partial(apply_plan, planned), report=report, stopped=stopped)
+        return self._moves.apply(self.plan() if plan is None else plan, report=report, stopped=stopped)
 
-    @property
-    def can_undo(self) -> bool:
-        """Say whether an apply is there to be undone."""
-        return self.ledger.last_batch() is not None
+    def undo(
+        self,
+        number: int | None = None,
+        *,
+        items: Sequence[str] | None = None,
+        report: Report = quiet,
+        stopped: Stop = never,
+    ) -> Receipt:
+        """Put every file of the last apply back where it was. The decisions themselves stay.
 
-    def undo(self, *, report: Report = quiet, stopped: Stop = never) -> Receipt:
-        """Put every file of the last apply back where it was. The decisions themselves stay."""
-        return self._moving(undo_last, report=report, stopped=stopped)
+        Or of any apply, by its number in `ledger.applied()`, or what was last done to some images.
+        """
+        return self._moves.undo(number, items=items, report=report, stopped=stopped)
 
     def compare(self) -> Comparison:
         """Compare all rounds of the last one's mode on the same held-out images, on both kinds of labels."""
@@ -246,44 +273,19 @@ class Project:
         cleaned = cleaned_labels(self.catalog, self.decisions())
         return compare(alike, cleaned=cleaned, original=first_labels(seen))
 
-    def export(self, path: str | Path) -> Path:
-        """Write the dataset as the decisions leave it to a CSV file, applied or not; return its path."""
-        return write_csv(self.catalog, self.decisions(), Path(path))
-
     # --- beneath ---
 
     def _job(self, config: TrainConfig | None, *, report: Report = quiet, stopped: Stop = never) -> Job:
         confirmed = trusted(self.catalog, self.decisions())
         return Job(self.catalog, self.home, config or TrainConfig(), confirmed, report, stopped)
 
-    def _moving(self, move: Callable[..., Receipt], *, report: Report, stopped: Stop) -> Receipt:
-        """Move files, and look again however it ended: some may have moved even so."""
-        self.notice = None
-        try:
-            return move(
-                root=self.root,
-                home=self.home,
-                ledger=self.ledger,
-                digest_of=digest_of,
-                by=self.journal.by,
-                report=report,
-                stopped=stopped,
-            )
-        finally:
-            self._look_again()
-
     def _look_again(self) -> None:
         """Check the folder after files have moved; a fault there must not hide what was done."""
+        self.notice = None
         try:
             self.verify()
         except (CleanerError, OSError) as error:
             self.notice = f"The folder could not be checked again ({error}); check it before you go on."
-
-    def _has_moved(self, catalog: Catalog) -> bool:
-        """Say whether files were moved since the last check, by an apply that was killed before its own."""
-        known = dict(zip(catalog.ids, catalog.paths, strict=True))
-        places = self.ledger.locations().items()
-        return any(known.get(key) != place and (self.root / place).exists() for key, place in places)
 
     def _round(self, number: int | None) -> Round:
         found = [r for r in self.rounds if number is None or r.number == number]

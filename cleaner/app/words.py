@@ -53,9 +53,16 @@ def order_line(result: Round) -> str:
     return f"This order comes from {how} (round {result.number})."
 
 
-def receipt_line(receipt: Receipt) -> str:
-    """Say what an apply or an undo did, which files had to be renamed, and what failed and why."""
-    verb = "put back; the decisions stay" if receipt.verb == "undo" else "moved; nothing was deleted"
+def receipt_line(receipt: Receipt, *, undecided: bool = False) -> str:
+    """Say what an apply, an undo or an emptying did, which files were renamed, and what failed and why.
+
+    With `undecided`, the decisions behind what was undone are taken back too.
+    """
+    verb = {
+        "apply": "moved; nothing was deleted",
+        "undo": f"put back; the decisions {'are taken back too' if undecided else 'stay'}",
+        "empty": "destroyed",
+    }[receipt.verb]
     early = " Stopped before the end." if receipt.stopped else ""
     renamed = [d for d in receipt.done if receipt.verb == "apply" and _name(d.source) != _name(d.target)]
     names = "".join(f" {d.source} is now {d.target}, because its name was taken." for d in renamed[:NAMED])

@@ -20,7 +20,7 @@ from cleaner.catalog.identity import departed, identities
 from cleaner.catalog.pictures import open_picture, upright_size
 from cleaner.errors import InputError, Stopped, UnreadableImage
 from cleaner.progress import Progress, Report, Stop, never, quiet
-from cleaner.types import Catalog, Finding, Split, strings
+from cleaner.types import SIDECARS, Catalog, Finding, Split, strings
 
 GIVEN_SPLITS: dict[str, Split] = {
     "train": "train",
@@ -60,7 +60,8 @@ def scan(
 
     `known` is the catalog of the last scan: files of the same path, size and time are not read again, and
     ids carry over, also to files that the person has moved (recognised by content). `moved` maps ids to where
-    this program has put them. Raises InputError for a folder that isn't there or holds no class folders.
+    this program has put them. Sidecars of images are left out. Raises InputError for a folder that isn't
+    there or holds no class folders.
     """
     require_class_folders(root)
     level = class_level(root)
@@ -113,8 +114,9 @@ def _list_files(root: Path, *, level: int) -> tuple[list[str], list[Finding]]:
     for folder, inner, names in os.walk(root, onerror=closed):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         linked = [name for name in inner if Path(folder, name).is_symlink()]
+        beside = _sidecars(names)
         for name in [*linked, *sorted(names)]:
-            if name.startswith(".") or name.lower() in SYSTEM_FILES:
+            if name.startswith(".") or name.lower() in SYSTEM_FILES or name in beside:
                 continue
             full = Path(folder, name)
             path = full.relative_to(root).as_posix()
@@ -123,6 +125,13 @@ def _list_files(root: Path, *, level: int) -> tuple[list[str], list[Finding]]:
             else:
                 files.append(path)
     return files, findings
+
+
+def _sidecars(names: Sequence[str]) -> set[str]:
+    """Name the files of one folder that only say something of another one there, of the same stem."""
+    stems = {name: name.rpartition(".")[0] for name in names}
+    others = {stem for name, stem in stems.items() if not name.lower().endswith(SIDECARS)}
+    return {name for name, stem in stems.items() if name.lower().endswith(SIDECARS) and stem in others}
 
 
 def _shown(path: str) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from cleaner.changes.execute import Step, execute
 from cleaner.changes.files import Files, applying, trash_of
 from cleaner.changes.ledger import Ledger
+from cleaner.changes.records import Draft
 from cleaner.changes.recover import settle
 from cleaner.progress import Report, Stop, never, quiet
-from cleaner.types import Operation, Plan, Receipt
+from cleaner.types import Plan, Receipt
 
 
 def apply_plan(
@@ -38,13 +39,16 @@ def apply_plan(
     with applying(home):
         settle(ledger, files=files)
         batch = ledger.begin("apply", by=by, total=len(plan))
-        steps = [Step(_with_target(operation, trash=f"{trash}/{batch}")) for operation in plan.operations]
+        steps = _steps(plan, trash=f"{trash}/{batch}")
         return execute(
             steps, batch=batch, verb="apply", files=files, ledger=ledger, report=report, stopped=stopped
         )
 
 
-def _with_target(operation: Operation, *, trash: str) -> Operation:
-    return (
-        replace(operation, target=f"{trash}/{operation.source}") if operation.kind == "trash" else operation
-    )
+def _steps(plan: Plan, *, trash: str) -> list[Step]:
+    """Join each image with its sidecars; what has no target yet goes to the trash."""
+    groups: dict[str, list[Draft]] = {}
+    for operation in plan.operations:
+        target = operation.target or f"{trash}/{operation.source}"
+        groups.setdefault(operation.item, []).append(Draft(replace(operation, target=target)))
+    return [Step(tuple(parts)) for parts in groups.values()]

@@ -1,34 +1,65 @@
-"""Writes the cleaned dataset as a table: one file, complete or not there at all. It moves no image."""
+"""Writes tables of the cleaned dataset and of the decisions: each file complete, or not there at all."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
+from typing import TextIO
 
+from cleaner.changes.cleaned import Row
 from cleaner.errors import InputError
-from cleaner.types import Catalog, Standing
-
-COLUMNS = ("path", "label", "given_label", "split", "decision", "id")
+from cleaner.types import Decision
 
 
-def write_csv(catalog: Catalog, standing: Standing, path: Path) -> Path:
-    """Write the dataset as the standing decisions make it, applied or not; deleted images are left out.
+def write_csv(rows: Iterable[Row], path: Path) -> Path:
+    """Write the cleaned dataset as CSV in UTF-8, columns as in Row. Errors: InputError."""
+    return _table([field.name for field in fields(Row)], map(astuple, rows), path)
 
-    `path` is relative to the dataset and where the image lies now; `given_label` the one it came with.
-    UTF-8, in the order of the ids. Errors: InputError if the file can't be written.
+
+def write_fastai_csv(rows: Iterable[Row], path: Path) -> Path:
+    """Write what fastai v1's ImageCleaner wrote as `cleaned.csv`: columns `name` and `label`.
+
+    Names are relative to the dataset. fastai 1 reads it with `ImageList.from_csv(folder, 'cleaned.csv')`,
+    fastai 2 with `ImageDataLoaders.from_csv(folder, 'cleaned.csv')`.
     """
+    return _table(["name", "label"], ((row.path, row.label) for row in rows), path)
+
+
+def write_decisions(events: Iterable[Decision], path: Path) -> Path:
+    """Write every decision ever made as JSON Lines, the oldest first, undone ones too."""
+    return write_lines(map(asdict, events), path)
+
+
+def write_lines(rows: Iterable[dict[str, object]], path: Path) -> Path:
+    """Write JSON Lines in UTF-8: one object in each line. Errors: InputError."""
+    with _whole(path) as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return path
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[object]], path: Path) -> Path:
+    with _whole(path) as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(rows)
+    return path
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """Open a text file that takes its place only when it is complete and on the disk."""
     if not path.name or path.is_dir():
         raise InputError(f"{str(path)!r} is not a file name; give one, such as cleaned.csv.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         # Names that are not valid text are written as the very bytes that the disk has.
         with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows(_rows(catalog, standing))
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -37,24 +68,3 @@ def write_csv(catalog: Catalog, standing: Standing, path: Path) -> Path:
     finally:
         with suppress(OSError):
             part.unlink()
-    return path
-
-
-def _rows(catalog: Catalog, standing: Standing) -> Iterator[tuple[str, ...]]:
-    columns = (catalog.ids, catalog.paths, catalog.labels.tolist(), catalog.splits)
-    for identity, path, number, split in zip(*columns, strict=True):
-        decision = standing.get(identity)
-        action = decision.action if decision else ""
-        if action == "delete":
-            continue
-        label = catalog.vocab[number]
-        relabelled = decision.label if decision and action == "relabel" else None
-        given = _first_label(catalog, identity=identity) or label
-        yield (path, relabelled or label, given, split, action, identity)
-
-
-def _first_label(catalog: Catalog, *, identity: str) -> str | None:
-    """Return the class folder in which an image first lay: its id is its first path."""
-    parts = identity.split("/")
-    in_folder = catalog.labels_in == "folder" and len(parts) > catalog.class_level + 1
-    return parts[catalog.class_level] if in_folder else None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,12 +17,11 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock, Timeout
 
 from cleaner.changes.names import numbered
-from cleaner.errors import InputError, Refused
+from cleaner.errors import Refused
 from cleaner.types import Operation
 
 ABSENT = (FileNotFoundError, NotADirectoryError)
 CAUSES = {
-    errno.EXDEV: "the two folders lie on different disks",
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOTDIR: "a file stands where its folder should be",
     errno.EEXIST: "a file stands where its folder should be",
@@ -46,7 +46,8 @@ class Files:
     def check(self, operation: Operation) -> None:
         """See that a file is still the one that was planned for. Errors: Refused, OSError."""
         place, source = self.at(operation.source), operation.source
-        self.at(operation.target)
+        if operation.target:
+            self.at(operation.target)
         try:
             found = os.lstat(place)
         except ABSENT:
@@ -66,9 +67,19 @@ class Files:
         except ABSENT:
             return False
 
-    def free_names(self, path: str) -> Iterator[str]:
-        """Yield the path and its numbered neighbours as far as nothing lies there."""
-        return (name for name in numbered(path) if not os.path.lexists(self.root / name))
+    def is_there(self, path: str) -> bool:
+        """Say whether anything at all lies at a path. Errors: Refused, OSError if none can tell."""
+        try:
+            os.lstat(self.at(path))
+        except ABSENT:
+            return False
+        return True
+
+    def free_names(self, paths: Sequence[str], *, taken: Iterable[str] = ()) -> Iterator[tuple[str, ...]]:
+        """Yield the paths and their numbered neighbours, with one number for all, as far as all are free."""
+        for names in zip(*map(numbered, paths), strict=True):
+            if not any(name in taken or os.path.lexists(self.root / name) for name in names):
+                yield names
 
     def claim(self, path: str) -> bool:
         """Take a name with an empty file, at once or not at all; False if somebody else was first."""
@@ -81,11 +92,35 @@ class Files:
         return True
 
     def move(self, operation: Operation) -> None:
-        """Put a file in the place claimed for it; durable when it returns."""
-        source, target = self.at(operation.source), self.at(operation.target)
-        source.replace(target)
+        """Put a file in the place claimed for it, on the same disk; durable after `sync`. Errors: OSError."""
+        self.at(operation.source).replace(self.at(operation.target))
+
+    def copy(self, operation: Operation, *, part: str) -> None:
+        """Copy a file to a path beside its target; verified and durable. Errors: OSError, Refused."""
+        source, place = self.at(operation.source), self.at(part)
+        shutil.copyfile(source, place)
+        shutil.copystat(source, place)
+        with place.open("rb+") as file:
+            os.fsync(file.fileno())
+        if self.digest_of(place) != operation.digest or self.digest_of(source) != operation.digest:
+            raise Refused(f"{operation.source} changed while it was copied; check the folder again.")
+
+    def replace(self, operation: Operation, *, part: str) -> None:
+        """Let a verified copy take the claimed place, and the source go; durable after `sync`."""
+        target = self.at(operation.target)
+        self.at(part).replace(target)
         sync_folder(target.parent)
-        sync_folder(source.parent)
+        self.remove(operation.source)
+
+    def remove(self, path: str) -> None:
+        """Remove a file that was copied, or is to be destroyed; one that is gone is no error."""
+        with suppress(*ABSENT):
+            self.at(path).unlink()
+
+    def sync(self, paths: Iterable[str]) -> None:
+        """Bring the names in the folders of some paths to the disk."""
+        for folder in {self.at(path).parent for path in paths}:
+            sync_folder(folder)
 
     def release(self, path: str) -> None:
         """Give a claimed name back: remove the file there if it is empty, and only then."""
@@ -120,17 +155,27 @@ def applying(home: Path) -> Iterator[None]:
 
 
 def trash_of(home: Path, *, root: Path) -> str:
-    """Return the path of the trash, relative to the dataset. Errors: InputError if it lies elsewhere."""
+    """Return the path of the trash, relative to the dataset. Errors: Refused if it lies elsewhere."""
     try:
         return (home.absolute().relative_to(root.absolute()) / "trash").as_posix()
     except ValueError:
-        raise InputError(f"The trash must lie inside the dataset: {home} is not in {root}.") from None
+        raise Refused(
+            f"This project is kept in {home}, outside of the dataset, so no file of it is ever moved; "
+            "export the cleaned dataset instead."
+        ) from None
 
 
 def sentence(error: OSError, *, operation: Operation) -> str:
-    """Say in words why a file was not moved."""
+    """Say in words why a file was not moved, or not removed."""
     cause = CAUSES.get(error.errno or 0) or (error.strerror or str(error)).lower()
+    if not operation.target:
+        return f"{operation.source} could not be removed: {cause}."
     return f"{operation.source} could not be moved to {operation.target}: {cause}."
+
+
+def part_of(target: str, *, number: int) -> str:
+    """Name the place beside a target in which a copy is made; `number` is the ledger's."""
+    return str(PurePosixPath(target).with_name(f".cleaner-{number}.part"))
 
 
 def _make_folder(folder: Path) -> None:

@@ -15,11 +15,12 @@ from cleaner.types import Catalog, Decision, Item, Operation, Plan, Refusal, Sta
 LARGE_SHARE = 10  # more than one in so many removed is worth a warning
 
 
-def make_plan(catalog: Catalog, standing: Standing) -> Plan:
+def make_plan(catalog: Catalog, standing: Standing, *, disputed: int = 0) -> Plan:
     """Say what the standing decisions would change, in the order of the catalog.
 
     A delete has no target yet: its place in the trash is chosen on apply. Decisions on images that are not
-    in the catalog (already in the trash) change nothing.
+    in the catalog (already in the trash) change nothing. `disputed` counts the images on which people do not
+    agree.
     """
     positions = catalog.positions()
     rows = sorted(positions[identity] for identity in standing if identity in positions)
@@ -37,20 +38,22 @@ def make_plan(catalog: Catalog, standing: Standing) -> Plan:
         else:
             changes[row] = _operation(catalog, row=row, decision=decision)
     operations = _with_free_targets(catalog, operations=tuple(changes.values()))
-    warnings = _warnings(catalog, changes=changes)
+    warnings = _warnings(catalog, changes=changes, disputed=disputed)
     return Plan(operations=operations, refusals=tuple(refusals), warnings=warnings)
 
 
 def summary(plan: Plan) -> str:
     """Say in one sentence what a plan would do."""
-    moved = sum(operation.kind == "move" for operation in plan.operations)
-    trashed = len(plan) - moved
+    kinds = Counter(operation.kind for operation in plan.operations)
+    moved, trashed, along = kinds["move"], kinds["trash"], kinds["sidecar"]
     parts = []
     if moved:
         parts.append(f"{moved} {'image changes' if moved == 1 else 'images change'} class")
     if trashed:
         noun = "" if moved else (" image" if trashed == 1 else " images")
         parts.append(f"{trashed}{noun} {'goes' if trashed == 1 else 'go'} to the project's trash")
+    if along:
+        parts.append(f"{along} sidecar {'file goes' if along == 1 else 'files go'} along")
     text = f"{', '.join(parts)}; nothing is deleted for good" if parts else "No image would be changed"
     refused = len(plan.refusals)
     if refused:
@@ -99,19 +102,24 @@ def _operation(catalog: Catalog, *, row: int, decision: Decision) -> Operation:
 
 
 def _with_free_targets(catalog: Catalog, *, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """Give every move a target that no image has and no other operation gets, whatever the case."""
-    taken = {folded(path) for path in catalog.paths}
+    """Give every move a target that no other image has and no other operation gets, whatever the case.
+
+    The image's own name in another case is free: from `Dog/1.jpg` to `dog/1.jpg` nobody is in the way.
+    """
+    taken = Counter(folded(path) for path in catalog.paths)
     free = []
     for operation in operations:
         if operation.kind == "move":
-            target = next(name for name in numbered(operation.target) if folded(name) not in taken)
-            taken.add(folded(target))
+            own = folded(operation.source)
+            names = numbered(operation.target)
+            target = next(name for name in names if taken[folded(name)] <= (folded(name) == own))
+            taken[folded(target)] += 1
             operation = replace(operation, target=target)
         free.append(operation)
     return tuple(free)
 
 
-def _warnings(catalog: Catalog, *, changes: dict[int, Operation]) -> tuple[str, ...]:
+def _warnings(catalog: Catalog, *, changes: dict[int, Operation], disputed: int) -> tuple[str, ...]:
     left = Counter(catalog.vocab[label] for label in catalog.labels)
     left.subtract(operation.label for operation in changes.values())
     left.update(operation.new_label for operation in changes.values() if operation.new_label)
@@ -123,4 +131,7 @@ def _warnings(catalog: Catalog, *, changes: dict[int, Operation]) -> tuple[str, 
     if held_out:
         subject = "1 held-out image is" if held_out == 1 else f"{held_out} held-out images are"
         warnings.append(f"{subject} touched: rounds are compared on the held-out images that remain.")
+    if disputed:
+        about = "1 image" if disputed == 1 else f"{disputed} images"
+        warnings.append(f"People do not agree on {about}: the last decision holds.")
     return tuple(warnings)

@@ -1,4 +1,4 @@
-"""Settles what an interrupted apply or undo left half-way, by looking at the disk.
+"""Settles what an interrupted apply, undo or emptying left half-way, by looking at the disk.
 
 It finishes nothing that was not begun and moves no picture: what has arrived is written down as done, what
 has not is taken back to planned. Doing it again changes nothing.
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cleaner.changes.files import Files, applying
-from cleaner.changes.ledger import Batch, Entry, Ledger, State
+from cleaner.changes.files import Files, applying, part_of
+from cleaner.changes.ledger import Ledger
+from cleaner.changes.records import OPEN, Batch, Entry, Outcome
 from cleaner.errors import Refused
 
 
@@ -38,47 +39,52 @@ def settle(ledger: Ledger, *, files: Files) -> tuple[tuple[Batch, int], ...]:
     for batch in ledger.open_batches():
         entries = ledger.entries(batch.id)
         done = sum(entry.state == "done" for entry in entries)
-        unclear = False
-        for entry in entries:
-            if entry.state == "intended":
-                try:
-                    done += settle_entry(entry, ledger=ledger, files=files)
-                except (OSError, Refused):
-                    unclear = True
-        if not unclear:
+        outcomes = [_outcome(entry, files=files) for entry in entries if entry.state in OPEN]
+        ledger.settle(outcome for outcome in outcomes if outcome)
+        done += sum(outcome is not None and outcome.state == "done" for outcome in outcomes)
+        if None not in outcomes:
             ledger.end(batch.id)
         counts.append((batch, done))
     return tuple(counts)
 
 
-def settle_entry(
-    entry: Entry,
-    *,
-    ledger: Ledger,
-    files: Files,
-    otherwise: State = "rolled back",
-    reason: str | None = "interrupted",
-) -> bool:
-    """Settle one intended operation by where its file is now; True if it has arrived.
+def _outcome(entry: Entry, *, files: Files) -> Outcome | None:
+    try:
+        came = arrived(entry, files=files)
+    except (OSError, Refused):
+        return None
+    return Outcome(entry, "done") if came else Outcome(entry, "rolled back", "interrupted")
 
-    If not, the entry gets the state `otherwise`, and the empty file that held its place goes away: the name
-    was free when the intent was written, so an empty file there is ours. Errors: OSError if none can tell.
+
+def arrived(entry: Entry, *, files: Files) -> bool:
+    """Say whether an intended operation has happened, by where its file is now; tidy up after it if not.
+
+    The name of the target was free when the intent was written, so an empty file there is ours and goes; so
+    does a copy to another disk that was not finished. Of one that was, the source goes instead. Errors:
+    OSError, Refused if none can tell.
     """
     operation = entry.operation
-    arrived = files.holds(operation, path=operation.target) and not files.holds(
-        operation, path=operation.source
-    )
-    if arrived:
-        ledger.settle(entry, state="done")
-    else:
+    if not operation.target:
+        return not files.is_there(operation.source)
+    part = part_of(operation.target, number=entry.id)
+    unfinished = files.is_there(part)
+    came = not unfinished and files.holds(operation, path=operation.target)
+    if came and files.holds(operation, path=operation.source):
+        came = entry.state == "copied"
+        if came:
+            files.remove(operation.source)
+    if not came:
+        files.remove(part)
         files.release(operation.target)
-        ledger.settle(entry, state=otherwise, reason=reason)
-    return arrived
+    return came
 
 
 def _sentence(batch: Batch, done: int) -> str:
     total, left = batch.total, batch.total - done
     are = "is" if left == 1 else "are"
+    if batch.verb == "empty":
+        gone = f"{done} of {total} files {'was' if done == 1 else 'were'} removed for good"
+        return f"The emptying of the trash was interrupted: {gone}; {left} {are} still in it."
     if batch.verb == "apply":
         made = f"{done} of {total} changes {'was' if done == 1 else 'were'} made"
         if not left:

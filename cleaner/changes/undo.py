@@ -1,22 +1,25 @@
-"""Takes back the last apply: every file returns to where it came from, byte for byte."""
+"""Takes back an apply, or what was done to single images: every file returns to where it came from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cleaner.changes.execute import Step, execute
-from cleaner.changes.files import Files, applying
-from cleaner.changes.ledger import Batch, Entry, Ledger
+from cleaner.changes.files import Files, applying, trash_of
+from cleaner.changes.ledger import Ledger
+from cleaner.changes.records import Draft, Entry, Thing, thing
 from cleaner.changes.recover import settle
 from cleaner.errors import Refused
 from cleaner.progress import Report, Stop, never, quiet
 from cleaner.types import Operation, Receipt
 
 
-def undo_last(
+def undo(
+    batch: int | None = None,
     *,
+    items: Sequence[str] | None = None,
     root: Path,
     home: Path,
     ledger: Ledger,
@@ -25,41 +28,78 @@ def undo_last(
     report: Report = quiet,
     stopped: Stop = never,
 ) -> Receipt:
-    """Undo the last apply that is not undone, last file first; again and again undoes the ones before it.
+    """Undo an apply by its number, or the last change of each of some images, last file first.
 
-    A file whose old name is taken meanwhile gets a free one beside it (its `target` in the receipt). What
-    failed is tried again once nothing else is left to undo. Errors: Refused if there is nothing to undo or
-    another window applies; CleanerError if the disk is full or the database fails.
+    With neither, that is the last apply that is not undone; again and again undoes the ones before it. What
+    was changed again by a later apply, or destroyed since, fails with a reason. A file whose old name is
+    taken meanwhile gets a free one beside it (its `target` in the receipt). What failed is tried again once
+    nothing else is left to undo. Errors: Refused if there is nothing to undo or another window applies;
+    CleanerError if the disk is full or the database fails.
     """
+    trash_of(home, root=root)
     files = Files(root, digest_of)
     with applying(home):
         settle(ledger, files=files)
-        last = ledger.last_batch()
-        if last is None:
-            raise Refused("There is nothing to undo: no change was applied, or all were undone.")
-        steps = _steps(last, ledger=ledger)
-        batch = ledger.begin("undo", by=by, total=len(steps))
+        entries = _of_batch(batch, ledger=ledger) if items is None else _of_items(items, ledger=ledger)
+        steps = _steps(entries, ledger=ledger)
+        number = ledger.begin("undo", by=by, total=len(entries))
         return execute(
-            steps, batch=batch, verb="undo", files=files, ledger=ledger, report=report, stopped=stopped
+            steps, batch=number, verb="undo", files=files, ledger=ledger, report=report, stopped=stopped
         )
 
 
-def _steps(last: Batch, *, ledger: Ledger) -> list[Step]:
-    locations, changes = ledger.locations(), ledger.last_changes()
-    steps = []
-    for entry in reversed(ledger.standing(last.id)):
-        item = entry.operation.item
-        later = changes[item] != entry.id
-        obstacle = f"{locations[item]} was changed again later; undo that first." if later else None
-        steps.append(Step(_inverse(entry, place=locations[item]), undoes=entry.id, obstacle=obstacle))
-    return steps
+def _of_batch(number: int | None, *, ledger: Ledger) -> tuple[Entry, ...]:
+    batch = ledger.last_batch() if number is None else ledger.batch(number)
+    if batch is None and number is None:
+        raise Refused("There is nothing to undo: no change was applied, or all were undone.")
+    if batch is None or batch.verb != "apply":
+        raise Refused(f"Number {number} is no apply; `cleaner history` lists those that there are.")
+    entries = ledger.standing(batch.id)
+    if not entries:
+        raise Refused(f"There is nothing to undo: all that apply {batch.id} did was undone or destroyed.")
+    return entries
 
 
-def _inverse(entry: Entry, *, place: str) -> Operation:
-    operation = entry.operation
+def _of_items(items: Sequence[str], *, ledger: Ledger) -> tuple[Entry, ...]:
+    """Return the last standing change of each image, with those of its sidecars in the same apply."""
+    wanted = set(items)
+    entries = [entry for entry in ledger.standing() if entry.operation.item in wanted]
+    last = {entry.operation.item: entry.batch for entry in entries}
+    if missing := [item for item in items if item not in last]:
+        raise Refused(f"There is nothing to undo: {missing[0]!r} was not changed, or that was undone.")
+    return tuple(entry for entry in entries if last[entry.operation.item] == entry.batch)
+
+
+def _steps(entries: Iterable[Entry], *, ledger: Ledger) -> list[Step]:
+    places = ledger.places()
+    latest = {thing(entry.operation): entry.id for entry in ledger.standing()}
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.operation.item, []).append(entry)
+    return [_step(group, places=places, latest=latest) for group in reversed(groups.values())]
+
+
+def _step(group: list[Entry], *, places: Mapping[Thing, str], latest: Mapping[Thing, int]) -> Step:
+    parts = []
+    for entry in sorted(group, key=lambda entry: entry.operation.kind == "sidecar"):
+        operation = entry.operation
+        place = places.get(thing(operation))
+        if place is None:
+            return _barred(entry, f"{operation.source} was destroyed when the trash was emptied.")
+        if latest[thing(operation)] != entry.id:
+            return _barred(entry, f"{place} was changed again later; undo that first.")
+        parts.append(Draft(_inverse(operation, place=place), undoes=entry.id))
+    return Step(tuple(parts))
+
+
+def _barred(entry: Entry, obstacle: str) -> Step:
+    return Step((Draft(entry.operation, undoes=entry.id),), obstacle)
+
+
+def _inverse(operation: Operation, *, place: str) -> Operation:
     return replace(
         operation,
-        kind="move",
+        kind="sidecar" if operation.kind == "sidecar" else "move",
         source=place,
         target=operation.source,
         label=operation.new_label or operation.label,

@@ -145,7 +145,7 @@ def test_the_picture_of_a_removed_image_can_still_be_seen(project: Project) -> N
 def test_an_export_is_the_dataset_as_decided(project: Project, tmp_path: Path) -> None:
     project.decide(["teddy/planted.png"], "relabel", label="black")
     project.decide(["grizzly/001.png"], "delete")
-    lines = project.export(tmp_path / "cleaned.csv").read_text().splitlines()
+    lines = project.export.csv(tmp_path / "cleaned.csv").read_text().splitlines()
     assert len(lines) == 1 + 89
     assert any(line.startswith("teddy/planted.png,black,teddy") for line in lines)
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, create_engine, event
 
+from cleaner.changes import recover as recovery
 from cleaner.changes.apply import apply_plan
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.plan import make_plan
-from cleaner.changes.recover import recover
-from cleaner.changes.undo import undo_last
+from cleaner.changes.records import OPEN
+from cleaner.changes.sidecars import with_sidecars
+from cleaner.changes.trash import empty_trash
+from cleaner.changes.undo import undo
 from cleaner.types import Catalog, Decision, Plan, Receipt, strings
 
 
@@ -72,12 +77,19 @@ def open_engine(home: Path) -> Engine:
 class World:
     """A dataset in a folder, its project's own folder, and every verb of the stage upon them."""
 
-    def __init__(self, root: Path, files: Mapping[str, bytes]) -> None:
+    def __init__(self, root: Path, files: Mapping[str, bytes], *, engine: Engine | None = None) -> None:
         self.root, self.home = root, root / ".cleaner"
-        self.home.mkdir(parents=True)
+        self.home.mkdir(parents=True, exist_ok=True)
         for path, content in files.items():
             self.write(path, content)
-        self.ledger = Ledger(open_engine(self.home))
+        self.engine = engine or open_engine(self.home)
+        self.ledger = Ledger(self.engine)
+
+    def limited(self, pages: int) -> World:
+        """The same dataset, with a database that may not grow beyond some pages."""
+        engine = open_engine(self.home)
+        event.listen(engine, "connect", lambda dbapi, _: dbapi.execute(f"PRAGMA max_page_count={pages}"))
+        return World(self.root, {}, engine=engine)
 
     def write(self, path: str, content: bytes) -> None:
         place = self.root / path
@@ -96,7 +108,7 @@ class World:
     def catalog(self) -> Catalog:
         """List the folder as a scan would: ids of moved files come from the ledger."""
         ids = {path: identity for identity, path in self.ledger.locations().items()}
-        paths = sorted(path for path, content in self.images().items() if content)
+        paths = sorted(p for p, content in self.images().items() if content and p.endswith(".jpg"))
         places = [self.root / path for path in paths]
         return build_catalog(
             paths,
@@ -106,8 +118,10 @@ class World:
             sizes=[place.stat().st_size for place in places],
         )
 
-    def plan(self, *decisions: Decision) -> Plan:
-        return make_plan(self.catalog(), {one.item: one for one in decisions})
+    def plan(self, *decisions: Decision, sidecars: bool = False) -> Plan:
+        catalog = self.catalog()
+        plan = make_plan(catalog, {one.item: one for one in decisions})
+        return with_sidecars(plan, catalog=catalog, digest_of=digest_of) if sidecars else plan
 
     def apply(self, plan: Plan, digest_of: Callable[[Path], str] = digest_of, **options: object) -> Receipt:
         options = {"by": "ann", **options}
@@ -115,12 +129,33 @@ class World:
             plan, root=self.root, home=self.home, ledger=self.ledger, digest_of=digest_of, **options
         )
 
-    def undo(self, **options: object) -> Receipt:
-        options = {"by": "ann", **options}
-        return undo_last(root=self.root, home=self.home, ledger=self.ledger, digest_of=digest_of, **options)
+    def undo(self, number: int | None = None, **options: object) -> Receipt:
+        return undo(number, **self._with(options))
+
+    def empty(self, items: Sequence[str] | None = None, **options: object) -> Receipt:
+        return empty_trash(items, **self._with({"word": "destroy", **options}))
+
+    def _with(self, options: dict[str, object]) -> dict[str, object]:
+        mine = {"root": self.root, "home": self.home, "ledger": self.ledger, "digest_of": digest_of}
+        return {"by": "ann", **mine, **options}
+
+    def assert_agrees(self, before: Mapping[str, bytes], *, destroyed: Sequence[str] = ()) -> None:
+        """Every file exists once with its bytes, nothing else lies about, the ledger knows where each is."""
+        places = {_thing(path): path for path in before if path not in destroyed} | self.ledger.places()
+        first = {_thing(path): content for path, content in before.items()}
+        assert self.files() == {place: first[key] for key, place in places.items()}
+        assert self.ledger.open_batches() == ()
+        for number in range(1, 40):
+            assert all(entry.state not in OPEN for entry in self.ledger.entries(number))
 
     def recover(self) -> str | None:
-        return recover(root=self.root, home=self.home, ledger=self.ledger, digest_of=digest_of)
+        return recovery.recover(root=self.root, home=self.home, ledger=self.ledger, digest_of=digest_of)
+
+
+def _thing(path: str) -> tuple[str, str]:
+    """Name a file as the ledger does; the tests' images are JPEGs."""
+    place = PurePosixPath(path)
+    return str(place.with_suffix(".jpg")), "" if place.suffix == ".jpg" else place.suffix
 
 
 FILES = {
@@ -133,14 +168,45 @@ FILES = {
 }
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path / "data", FILES)
+SIDECARS = {
+    "cat/1.txt": b"a box around one",
+    "cat/1.json": b"{}",
+    "cat/deep/3.xml": b"<three/>",
+    "owl/5.txt": b"what five is",
+    "dog/1.txt": b"of the other one",
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    engine = None
+    if request.param == "postgresql":
+        engine = create_engine(request.getfixturevalue("postgres")())
+    made = World(tmp_path / "data", FILES, engine=engine)
+    yield made
+    made.engine.dispose()
 
 
 @pytest.fixture(scope="session")
-def new_world() -> Callable[[Path], World]:
-    return lambda root: World(root, FILES)
+def new_world() -> Callable[..., World]:
+    return lambda root, files=FILES: World(root, files)
+
+
+@pytest.fixture
+def sidecars() -> dict[str, bytes]:
+    """The small dataset, with annotation files beside some images."""
+    return FILES | SIDECARS
+
+
+@pytest.fixture
+def fast_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: a killed process, unlike a power cut, needs no slow disk."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -3,53 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from cleaner.changes.ledger import Ledger
+from cleaner.changes.records import Draft
+from tests.support.faults import killed_before
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-
-TOUCHES = frozenset(["os.rename", "os.remove", "os.mkdir", "open", "commit"])
-
-
-def killed_before(touch: int, work: Callable[[], object], *, engine, touches=TOUCHES) -> bool:
-    """Run the work in a child that is killed before its n-th touch; False if it came to its end."""
-    child = os.fork()
-    if child:
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
-        return os.WIFSIGNALED(status)
-    left = touch
-
-    def tick(name: str, _: object = None) -> None:
-        nonlocal left
-        if name in touches:
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    commit = engine.dialect.do_commit
-
-    def do_commit(connection) -> None:
-        tick("commit")
-        commit(connection)
-        tick("commit")
-
-    code = 1
-    try:
-        engine.dispose(close=False)
-        engine.dialect.do_commit = do_commit
-        sys.addaudithook(tick)
-        work()
-        code = 0
-    finally:
-        os._exit(code)
 
 
 @pytest.fixture
@@ -59,27 +21,6 @@ def mixed(decide):
         decide("cat/deep/3.jpg", "relabel", "elk"),
         decide("owl/5.jpg", "delete"),
     )
-
-
-@pytest.fixture
-def fast_path(tmp_path) -> Iterator[Path]:
-    """A folder in memory where there is one: a killed process, unlike a power cut, needs no slow disk."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
-
-
-def assert_ledger_agrees(world, before: dict[str, bytes]) -> None:
-    """Every image exists once with its bytes, nothing else lies about, and the ledger knows where each is."""
-    places = {path: path for path in before} | world.ledger.locations()
-    assert world.files() == {places[identity]: content for identity, content in before.items()}
-    assert world.ledger.open_batches() == ()
-    batches = range(1, 10)
-    entries = [entry for number in batches for entry in world.ledger.entries(number)]
-    assert all(entry.state in ("done", "rolled back") for entry in entries)
 
 
 def counts(world) -> tuple[int, int]:
@@ -110,7 +51,7 @@ def test_an_apply_killed_at_any_point_is_recovered_and_completed(new_world, mixe
             break
         begun = bool(world.ledger.open_batches())
         said = world.recover()
-        assert_ledger_agrees(world, before)
+        world.assert_agrees(before)
         if begun:
             assert said == said_of_apply(*counts(world))
             sentences.add(said)
@@ -118,7 +59,7 @@ def test_an_apply_killed_at_any_point_is_recovered_and_completed(new_world, mixe
         made, left = counts(world)
         again = world.apply(world.plan(*mixed))
         assert (len(again.done), again.failed) == (left, ())
-        assert_ledger_agrees(world, before)
+        world.assert_agrees(before)
         for _ in range((made > 0) + (left > 0)):
             world.undo()
         assert world.files() == before
@@ -138,7 +79,7 @@ def test_an_undo_killed_at_any_point_is_recovered_and_completed(new_world, mixed
             break
         begun = bool(world.ledger.open_batches())
         said = world.recover()
-        assert_ledger_agrees(world, before)
+        world.assert_agrees(before)
         left, back = counts(world)
         if begun:
             assert said.startswith("The last undo was interrupted")
@@ -167,7 +108,7 @@ def test_a_recovery_killed_at_any_point_is_recovered(new_world, mixed, fast_path
         if not killed_before(touch, world.recover, engine=world.ledger._engine):
             break
         world.recover()
-        assert_ledger_agrees(world, before)
+        world.assert_agrees(before)
         assert len(world.apply(world.plan(*mixed)).done) == 3
     else:
         pytest.fail("the work never came to its end")
@@ -181,17 +122,17 @@ def test_the_next_apply_or_undo_settles_what_nobody_recovered(world, mixed, deci
     assert killed_before(2, lambda: world.apply(plan), engine=engine, touches={"os.rename"})
     if verb == "apply":
         world.apply(world.plan(decide("dog/4.jpg", "delete")))
-        assert_ledger_agrees(world, before)
+        world.assert_agrees(before)
         world.undo()
     world.undo()
-    assert_ledger_agrees(world, before)
+    world.assert_agrees(before)
     assert world.files() == before
 
 
 def test_a_file_that_somebody_put_at_the_target_meanwhile_survives_recovery(world, mixed):
     [first, *_] = world.plan(*mixed).operations
     batch = world.ledger.begin("apply", by="ann", total=1)
-    world.ledger.record(first, batch=batch)
+    world.ledger.record([Draft(first)], batch=batch)
     world.write(first.target, b"somebody's")
     before = world.files()
     assert "0 of 1 changes" in world.recover()
@@ -202,7 +143,7 @@ def test_a_file_that_somebody_put_at_the_target_meanwhile_survives_recovery(worl
 def test_a_copy_of_the_image_at_the_target_is_not_taken_for_the_moved_one(world, mixed):
     [first, *_] = world.plan(*mixed).operations
     batch = world.ledger.begin("apply", by="ann", total=1)
-    world.ledger.record(first, batch=batch)
+    world.ledger.record([Draft(first)], batch=batch)
     world.write(first.target, (world.root / first.source).read_bytes())
     before = world.files()
     world.recover()
@@ -213,7 +154,7 @@ def test_a_copy_of_the_image_at_the_target_is_not_taken_for_the_moved_one(world,
 def test_what_cannot_be_looked_at_now_stays_open_for_the_next_time(world, mixed, monkeypatch):
     [first, *_] = world.plan(*mixed).operations
     batch = world.ledger.begin("apply", by="ann", total=1)
-    world.ledger.record(first, batch=batch)
+    world.ledger.record([Draft(first)], batch=batch)
     (world.root / first.source).rename(world.root / first.target)
     with monkeypatch.context() as patch:
         patch.setattr(os, "lstat", _gone_away(os.lstat, name=Path(first.target).name))

@@ -104,6 +104,30 @@ def test_a_new_class_spelled_like_another_one_is_refused(build, decide):
     assert "'dog'" in plan.refusals[1].reason
 
 
+def test_a_class_in_another_case_or_normal_form_keeps_the_names_of_its_files(build, decide):
+    catalog = build(["Dog/1.jpg", "cafe\u0301/2.jpg", "caf\u00e9/3.jpg", "dog/4.jpg"])
+    plan = planned(
+        catalog, decide("Dog/1.jpg", "relabel", "dog"), decide("cafe\u0301/2.jpg", "relabel", "caf\u00e9")
+    )
+    assert [operation.target for operation in plan.operations] == ["dog/1.jpg", "caf\u00e9/2.jpg"]
+    rival = build(["Dog/1.jpg", "dog/1.jpg"])
+    assert planned(rival, decide("Dog/1.jpg", "relabel", "dog")).operations[0].target == "dog/1-2.jpg"
+
+
+def test_a_plan_is_a_data_frame(build, decide):
+    frame = planned(
+        build(PATHS), decide("cat/3.jpg", "relabel", "dog"), decide("dog/9.jpg", "delete")
+    ).frame()
+    assert list(frame.columns) == ["item", "kind", "source", "target", "label", "new_label"]
+    assert list(frame["kind"]) == ["move", "trash"]
+    assert list(Plan().frame().columns) == list(frame.columns)
+
+
+def test_a_plan_on_which_people_do_not_agree_is_warned_of(build, decide):
+    warnings = make_plan(build(PATHS), {}, disputed=2).warnings
+    assert warnings == ("People do not agree on 2 images: the last decision holds.",)
+
+
 def test_relabels_of_a_table_move_no_file_but_deletes_do(build, decide):
     catalog = build(["1.jpg", "2.jpg"], labels_in="table", labels=["cat", "dog"])
     plan = planned(catalog, decide("1.jpg", "relabel", "dog"), decide("2.jpg", "delete"))
@@ -153,7 +177,9 @@ def test_no_two_files_are_ever_planned_for_one_name(build, decide, moves, label)
     plan = planned(catalog, *(decide(item, "relabel", label) for item in catalog.ids))
     targets = [folded(operation.target) for operation in plan.operations]
     assert len({*targets}) == len(targets)
-    assert not {*targets} & {folded(path) for path in catalog.paths}
+    for operation in plan.operations:
+        others = {folded(path) for path in catalog.paths if path != operation.source}
+        assert folded(operation.target) not in others
 
 
 @pytest.mark.parametrize("pair", [("a/X.JPG", "A/x.jpg"), ("Löwe", "LO\u0308WE"), ("straße", "STRASSE")])

@@ -6,6 +6,7 @@ import ipywidgets as widgets
 
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import block, button, figure, figures, heading, sentence, table
+from cleaner.app.panels.trash import TrashBox
 from cleaner.app.project import Project
 from cleaner.app.words import count, receipt_line
 from cleaner.changes.plan import summary
@@ -28,6 +29,11 @@ class Apply:
         self._undo = button("Undo the last apply", tooltip="Put every file back where it was")
         self._export = button("Write cleaned.csv", tooltip="The cleaned labels as a table, beside the folder")
         self._next = button("Next: train again", primary=True)
+        self._sidecars = widgets.Checkbox(
+            description="move .txt, .xml and .json files of the same name along", indent=False
+        )
+        self._sidecars.observe(lambda _: self.refresh(), names="value")
+        self._trash = TrashBox(desk)
         self._runner = Runner(desk, self._apply, self._undo)
         self._shown, self._exported = block(), block()
         self._apply.on_click(lambda _: self._on_apply())
@@ -41,22 +47,25 @@ class Apply:
             [
                 heading("Apply", lead=lead),
                 self._shown,
+                self._sidecars,
                 self._runner.view,
                 widgets.HBox([self._export, self._exported]),
+                self._trash.view,
                 self._next,
             ]
         )
 
     def refresh(self) -> None:
-        """Show what the decisions would do now."""
+        """Show what the decisions would do now, and what lies in the trash."""
+        self._trash.refresh()
         if not self._desk.is_open or not self._desk.project.checked:
             self._shown.value = sentence("There is nothing to apply yet: open a folder and check it first.")
             self._apply.disabled = self._undo.disabled = True
             return
         project = self._desk.project
-        self._plan = project.plan()
+        self._plan = project.plan(sidecars=self._sidecars.value)
         self._apply.disabled = self._desk.busy or not self._plan.operations
-        self._undo.disabled = self._desk.busy or not project.can_undo
+        self._undo.disabled = self._desk.busy or not project.ledger.can_undo
         self._apply.description = f"Apply {count(len(self._plan), 'change')}"
         self._shown.value = plan_view(project, self._plan)
 
@@ -77,7 +86,7 @@ class Apply:
     def _on_export(self) -> None:
         try:
             project = self._desk.project
-            written = project.export(project.root.with_name(f"{project.root.name}-cleaned.csv"))
+            written = project.export.csv(project.root.with_name(f"{project.root.name}-cleaned.csv"))
             self._exported.value = sentence(f"Wrote {written}.", tone="good")
         except (CleanerError, OSError) as error:
             self._exported.value = sentence(str(error), tone="warn")

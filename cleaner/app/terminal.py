@@ -1,0 +1,72 @@
+"""What the commands share: a project opened with its notice, lines of a table, progress as bars on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
+
+from cleaner.app.project import Project
+from cleaner.app.words import plain, receipt_line, time_left
+from cleaner.progress import Progress, Report
+from cleaner.types import Receipt
+
+Folder = Annotated[Path, typer.Argument(help="The dataset: a folder with one folder per class.")]
+
+
+def opened(folder: Path) -> Project:
+    """Open a project, and say what is to be known of it."""
+    project = Project.open(folder)
+    if project.notice:
+        typer.echo(plain(project.notice), err=True)
+    return project
+
+
+def row(*cells: str) -> None:
+    """Write one line of a table."""
+    typer.echo("\t".join(plain(cell) for cell in cells))
+
+
+def say(receipt: Receipt, *, undecided: bool = False) -> None:
+    """Say what was done; what failed makes the status 1."""
+    typer.echo(plain(receipt_line(receipt, undecided=undecided)), err=bool(receipt.failed))
+    if receipt.failed:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def bar() -> Iterator[Report]:
+    """Show progress as one bar per phase on stderr."""
+    words = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[left]"))
+    columns = (next(words), BarColumn(), next(words))
+    phases: dict[str, TaskID] = {}
+    with _interruptible(), Bar(*columns, console=Console(stderr=True)) as shown:
+
+        def report(progress: Progress) -> None:
+            if progress.phase not in phases:
+                phases[progress.phase] = shown.add_task(progress.phase, total=None, left="")
+            shown.update(
+                phases[progress.phase],
+                completed=progress.done,
+                total=progress.total or None,
+                description=plain(progress.note or progress.phase),
+                left=time_left(progress),
+            )
+
+        yield report
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """End on Ctrl+C with a sentence and the usual status."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; what was finished before is kept.", err=True)
+        raise typer.Exit(130) from None

@@ -1,0 +1,62 @@
+"""The trash of a project as a person meets it: `project.trash`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cleaner.app.moves import Moves
+from cleaner.changes.ledger import Ledger
+from cleaner.changes.trash import Trashed, in_trash
+from cleaner.errors import Refused
+from cleaner.progress import Report, Stop, never, quiet
+from cleaner.review.journal import Journal
+from cleaner.types import Receipt
+
+
+class Trash:
+    """The removed images of a project: list them, put some back, or destroy them for good.
+
+    `project.picture(id)` shows them. As the last line of a notebook cell it says how much it holds.
+    """
+
+    def __init__(self, moves: Moves, *, ledger: Ledger, journal: Journal) -> None:
+        self._moves, self._ledger, self._journal = moves, ledger, journal
+
+    def __repr__(self) -> str:
+        held = self.list()
+        return f"<Trash: {len(held)} images, {sum(image.bytes for image in held) / 1e6:.1f} MB>"
+
+    def list(self) -> tuple[Trashed, ...]:
+        """Return what lies in the trash, the last removed first."""
+        return in_trash(self._ledger)
+
+    def restore(self, items: Sequence[str], *, report: Report = quiet, stopped: Stop = never) -> Receipt:
+        """Put images back where they lay, and take back the decision to remove them.
+
+        Raises Refused for one that is not in the trash.
+        """
+        there = {image.id for image in self.list()}
+        if missing := [item for item in items if item not in there]:
+            raise Refused(f"{missing[0]!r} is not in the trash; `project.trash.list()` says what is.")
+        receipt = self._moves.undo(None, items=items, report=report, stopped=stopped)
+        standing = self._journal.standing()
+        back = dict.fromkeys(operation.item for operation in receipt.done)
+        removed = [item for item in back if item in standing and standing[item].action == "delete"]
+        if removed:
+            round = max(standing[item].round for item in removed)
+            self._journal.decide([(item, "clear", None) for item in removed], round=round)
+        return receipt
+
+    def empty(
+        self,
+        word: str,
+        *,
+        items: Sequence[str] | None = None,
+        report: Report = quiet,
+        stopped: Stop = never,
+    ) -> Receipt:
+        """Destroy what lies in the trash, or some images of it; `word` must be "destroy".
+
+        Nothing brings them back. Raises Refused for another word, or an image that is not in the trash.
+        """
+        return self._moves.empty(items, word=word, report=report, stopped=stopped)
