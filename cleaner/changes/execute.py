@@ -21,7 +21,7 @@ from cleaner.errors import DISK_FULL, CleanerError, Refused
 from cleaner.progress import Progress, Report, Stop
 from cleaner.types import Operation, Receipt, Refusal
 
-BLOCK = 32  # images whose intents share one commit, and their ends another: a commit costs more than a move
+BLOCK = 128  # images whose intents share one commit, and their ends another: a commit costs more than a move
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
@@ -28,18 +29,22 @@ CAUSES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Files:
     """The files of one dataset. Paths are relative to `root`, with forward slashes."""
 
     root: Path
     digest_of: Callable[[Path], str]
 
+    @cached_property
+    def _real_root(self) -> str:
+        return os.path.realpath(self.root)
+
     def at(self, path: str) -> Path:
         """Return where a path lies. Errors: Refused if it leads outside of the dataset."""
         place = self.root / path
-        folder, root = Path(os.path.realpath(place.parent)), Path(os.path.realpath(self.root))
-        if ".." in PurePosixPath(path).parts or not folder.is_relative_to(root):
+        folder, root = os.path.realpath(place.parent), self._real_root
+        if ".." in path.split("/") or os.path.commonpath([folder, root]) != root:
             raise Refused(f"{path} leads outside of the dataset; it is left alone.")
         return place
 

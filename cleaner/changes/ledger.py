@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Insert, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Insert, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from cleaner.changes.records import (
@@ -30,6 +31,12 @@ from cleaner.changes.records import (
 )
 from cleaner.errors import CleanerError
 
+_INSERT = insert(operations)
+_SETTLE = (
+    update(operations)
+    .where(operations.c.id == bindparam("key"))
+    .values(state=bindparam("to"), reason=bindparam("why"), at=bindparam("when"))
+)
 _BATCH = (batches.c.id, batches.c.verb, batches.c.by, batches.c.at, batches.c.total)
 
 
@@ -62,7 +69,7 @@ class Ledger:
         """Open a batch and return its number."""
         values = {"verb": verb, "by": by, "at": _now(), "total": total}
         with self._transaction(writes=True) as connection:
-            return _key(connection, insert(batches).values(values))
+            return _key(connection, insert(batches), values)
 
     def record(self, drafts: Sequence[Draft], *, batch: int) -> tuple[Entry, ...]:
         """Write operations down, before the disk is touched; all in one transaction."""
@@ -71,7 +78,7 @@ class Ledger:
         with self._transaction(writes=True) as connection:
             for draft in drafts:
                 row = {"batch": batch, "undoes": draft.undoes, "state": draft.state, "reason": draft.reason}
-                key = _key(connection, insert(operations).values(row | asdict(draft.operation) | {"at": at}))
+                key = _key(connection, _INSERT, row | asdict(draft.operation) | {"at": at})
                 entries.append(
                     Entry(key, batch, draft.operation, draft.state, draft.undoes, draft.reason, at)
                 )
@@ -88,12 +95,10 @@ class Ledger:
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Write down how intended operations ended; all in one transaction."""
         at = _now()
-        with self._transaction(writes=True) as connection:
-            for outcome in outcomes:
-                values = {"state": outcome.state, "reason": outcome.reason, "at": at}
-                connection.execute(
-                    update(operations).where(operations.c.id == outcome.entry.id).values(values)
-                )
+        rows = [{"key": o.entry.id, "to": o.state, "why": o.reason, "when": at} for o in outcomes]
+        if rows:
+            with self._transaction(writes=True) as connection:
+                connection.execute(_SETTLE, rows)
 
     def end(self, batch: int) -> None:
         """Close a batch: it ran to its end, was stopped, or was recovered."""
@@ -198,8 +203,8 @@ def _standing(*, undo_states: tuple[str, ...]) -> tuple[ColumnElement[bool], ...
     return (operations.c.state == "done", operations.c.undoes.is_(None), ~taken_back.exists())
 
 
-def _key(connection: Connection, statement: Insert) -> int:
-    key = connection.execute(statement).inserted_primary_key
+def _key(connection: Connection, statement: Insert, values: dict[str, Any]) -> int:
+    key = connection.execute(statement, values).inserted_primary_key
     assert key is not None, "an insert of one row returns its key"
     return int(key[0])
 

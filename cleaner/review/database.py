@@ -5,6 +5,10 @@ SQLite by default, durable rather than fast; any other SQLAlchemy URL works the 
 
 from __future__ import annotations
 
+import contextlib
+import random
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, Pro
 from cleaner.errors import CleanerError, InputError, Refused
 from cleaner.review.migrations import VERSION, migrate
 
+ASKING = (0.0005, 0.002)  # seconds between two questions whether one may write
 BUSY_SECONDS = 5  # less than the browser waits before it says that the kernel is silent
 
 schema = Table("schema", MetaData(), Column("version", Integer, primary_key=True, autoincrement=False))
@@ -112,8 +117,29 @@ def _make_durable(connection: Any, _: object) -> None:
 
 def _begin(connection: Connection) -> None:
     # A reader that turns writer half-way can be refused at once: writers say so from the start.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("writes", False):
+        _begin_writing(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Wait for the right to write, asking often: SQLite's own waiting sleeps 100 ms and starves the patient.
+
+    Source: sqliteDefaultBusyCallback in SQLite's main.c.
+    """
+    driver: Any = connection.connection.driver_connection
+    deadline = time.monotonic() + BUSY_SECONDS
+    driver.execute("PRAGMA busy_timeout = 0").close()
+    try:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(sqlite3.OperationalError):
+                driver.execute("BEGIN IMMEDIATE").close()
+                return
+            time.sleep(random.uniform(*ASKING))
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}").close()
 
 
 def _check_file(engine: Engine) -> None:

@@ -18,6 +18,7 @@ from cleaner.app.panels.check import class_table, findings_table
 from cleaner.app.panels.choose import FolderChooser
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import button, figure, sentence, table
+from cleaner.app.panels.trash import TrashBox
 from cleaner.app.server import dashboard as server
 from cleaner.app.words import duration, plain, receipt_line, time_left
 from cleaner.catalog.scan import scan
@@ -75,6 +76,37 @@ def test_every_step_can_be_visited_before_anything_is_done(monkeypatch: pytest.M
     for step in ("Check", "Train", "Review", "Apply", "Compare", "Choose"):
         dashboard.go(step)
     assert "train first" in _texts(dashboard)
+
+
+def test_the_trash_shows_what_was_removed_puts_it_back_and_is_emptied_by_a_word(
+    folder: Callable[..., Path],
+) -> None:
+    project = Project.open(folder(each=4), by="ann")
+    desk = Desk(go=lambda _: None)
+    box = TrashBox(desk)
+    desk.listen(box.refresh)
+    desk.open(project)
+    chosen, word = (box.view.children[0].children[place] for place in (1, 2))
+    restore, empty = box.view.children[1].children[0].children[:2]
+    assert empty.layout.display == "none"
+    project.decide(["black/000.png", "black/001.png"], "delete")
+    project.apply()
+    box.refresh()
+    assert "2 images" in _texts(box.view)
+    assert "<img alt=''" in _texts(box.view)
+    assert restore.disabled
+    assert empty.disabled
+    chosen.value = ("black/000.png",)
+    restore.click()
+    _wait(lambda: "1 file put back; the decisions are taken back too" in _texts(box.view))
+    _wait(lambda: not desk.busy and chosen.options == ("black/001.png",))
+    word.value = "destro"
+    assert empty.disabled
+    word.value = "destroy"
+    empty.click()
+    _wait(lambda: "1 file destroyed" in _texts(box.view))
+    assert project.trash.list() == ()
+    assert len(project.catalog) == 11
 
 
 def test_a_runner_shows_progress_and_the_sentence_at_the_end() -> None:
