@@ -48,6 +48,12 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        try:
+            self._make_tables()
+        except CleanerError:  # another program made them between our look and our write
+            self._make_tables()
+
+    def _make_tables(self) -> None:
         with self._transaction(writes=True) as connection:
             metadata.create_all(connection)
 

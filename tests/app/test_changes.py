@@ -117,6 +117,27 @@ def test_what_another_person_decides_shows_up_and_a_conflict_is_warned_of(projec
     assert [conflict.item for conflict in project.journal.conflicts()] == ["black/000.png"]
 
 
+def test_a_team_works_on_one_project_on_postgresql(
+    folder: Callable[..., Path], postgres: Callable[[], str]
+) -> None:
+    root, url = folder(each=4), postgres()
+    before = tree(root)
+    ann, bob = (Project.open(root, database=url, by=name) for name in ("ann", "bob"))
+    ann.decide(["black/000.png"], "relabel", label="teddy")
+    bob.decide(["black/000.png", "black/001.png"], "delete", how="bulk")
+    assert ann.decisions() == bob.decisions()
+    assert [conflict.item for conflict in ann.journal.conflicts()] == ["black/000.png"]
+    assert len(ann.apply().done) == 2
+    bob.verify()
+    assert {image.by for image in bob.trash.list()} == {"ann"}
+    bob.trash.restore(["black/000.png"])
+    assert [event.by for event in ann.history("black/000.png")] == ["ann", "bob", "ann", "bob", "bob"]
+    ann.undo()
+    assert tree(root) == before
+    for project in (ann, bob):
+        project.journal._engine.dispose()
+
+
 def test_sidecars_are_no_images_and_go_along_if_asked(project: Project) -> None:
     for name in ("black/000.txt", "black/000.json", "grizzly/alone.txt"):
         (project.root / name).write_text("{}")

@@ -7,10 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from cleaner.changes.apply import apply_plan
 from cleaner.changes.ledger import Ledger
@@ -476,6 +477,18 @@ def test_only_one_program_applies_at_a_time_and_the_lock_dies_with_it(world, mix
     said = world.recover()
     assert said.startswith("The last apply was interrupted: 0 of 40 changes were made; 40 are still planned.")
     assert len(world.apply(world.plan(*mixed)).done) == 3
+
+
+def test_windows_that_open_a_new_database_at_once_all_find_their_tables(request, world, tmp_path):
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    if world.engine.name == "postgresql":
+        url = request.getfixturevalue("postgres")()
+    engines = [create_engine(url) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        ledgers = list(pool.map(Ledger, engines))
+    assert [ledger.applied() for ledger in ledgers] == [()] * 6
+    for engine in engines:
+        engine.dispose()
 
 
 def test_the_tables_live_beside_others_and_are_made_once(world, mixed):
