@@ -15,7 +15,7 @@ from cleaner.changes.records import Batch, Draft, Entry, Outcome
 from cleaner.changes.recover import settle
 from cleaner.errors import CleanerError, Refused
 from cleaner.progress import Progress, Report, Stop, never, quiet
-from cleaner.types import Kind, Operation, Receipt, Refusal
+from cleaner.types import Kind, Receipt, Refusal
 
 WORD = "destroy"  # to be typed by who empties the trash
 
@@ -67,24 +67,25 @@ def empty_trash(
         if not entries:
             return Receipt(batch=0, verb="empty")
         batch = ledger.begin("empty", by=by, total=len(entries))
-        done: list[Operation] = []
-        failed: list[Refusal] = []
+        outcomes: list[Outcome] = []
         start = time.monotonic()
-        for first in range(0, len(entries), BLOCK):
-            if stopped():
-                break
-            for outcome in _destroy(entries[first : first + BLOCK], batch=batch, files=files, ledger=ledger):
-                operation = outcome.entry.operation
-                if outcome.state == "done":
-                    done.append(operation)
-                else:
-                    failed.append(Refusal(item=operation.item, reason=outcome.reason or ""))
-            reached = len(done) + len(failed)
-            report(Progress("empty", reached, len(entries), time.monotonic() - start))
+        while len(outcomes) < len(entries) and not stopped():
+            block = entries[len(outcomes) : len(outcomes) + BLOCK]
+            outcomes += _destroy(block, batch=batch, files=files, ledger=ledger)
+            report(Progress("empty", len(outcomes), len(entries), time.monotonic() - start))
         ledger.end(batch)
         _remove_empty_folders(root / trash)
-    reached = len(done) + len(failed)
-    return Receipt(batch, "empty", tuple(done), tuple(failed), stopped=reached < len(entries))
+    return _receipt(batch, outcomes, total=len(entries))
+
+
+def _receipt(batch: int, outcomes: Sequence[Outcome], *, total: int) -> Receipt:
+    done = [outcome.entry.operation for outcome in outcomes if outcome.state == "done"]
+    failed = [
+        Refusal(item=outcome.entry.operation.item, reason=outcome.reason or "")
+        for outcome in outcomes
+        if outcome.state != "done"
+    ]
+    return Receipt(batch, "empty", tuple(done), tuple(failed), stopped=len(outcomes) < total)
 
 
 def _trashed(entry: Entry, *, batch: Batch) -> Trashed:

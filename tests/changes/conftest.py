@@ -189,7 +189,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def new_world() -> Callable[..., World]:
-    return lambda root, files=FILES: World(root, files)
+    return lambda root, files=FILES, engine=None: World(root, files, engine=engine)
 
 
 @pytest.fixture

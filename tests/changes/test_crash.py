@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.records import Draft
@@ -113,6 +114,28 @@ def test_a_recovery_killed_at_any_point_is_recovered(new_world, mixed, fast_path
     else:
         pytest.fail("the work never came to its end")
     assert touch > 4
+
+
+@pytest.mark.parametrize("verb", ["apply", "undo"])
+def test_killed_around_any_commit_to_postgresql_it_is_recovered(postgres, new_world, mixed, fast_path, verb):
+    for touch in range(1, 50):
+        engine = create_engine(postgres())
+        world = new_world(fast_path / str(touch), engine=engine)
+        before, plan = world.images(), world.plan(*mixed)
+        if verb == "undo":
+            world.apply(plan)
+        work = (lambda w=world, p=plan: w.apply(p)) if verb == "apply" else world.undo
+        killed = killed_before(touch, work, engine=engine, touches=frozenset(["commit"]))
+        world.recover()
+        world.assert_agrees(before)
+        world.apply(world.plan(*mixed))
+        while world.ledger.can_undo:
+            assert world.undo().failed == ()
+        assert world.files() == before
+        engine.dispose()
+        if not killed:
+            break
+    assert touch > 5
 
 
 @pytest.mark.parametrize("verb", ["apply", "undo"])
