@@ -6,7 +6,6 @@ Importing it, opening a project and reviewing never import torch; only training 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from cleaner.app.agenda import check_verdict, trusted

@@ -135,7 +135,7 @@ def test_a_team_works_on_one_project_on_postgresql(
     ann.undo()
     assert tree(root) == before
     for project in (ann, bob):
-        project.journal._engine.dispose()
+        project.journal.engine.dispose()
 
 
 def test_sidecars_are_no_images_and_go_along_if_asked(project: Project) -> None:

@@ -96,7 +96,7 @@ class Loop(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "place"):
-            self.project.journal._engine.dispose()
+            self.project.journal.engine.dispose()
             shutil.rmtree(self.place)
 
     def _one(self, number: int) -> str | None:
@@ -146,7 +146,7 @@ class Loop(RuleBasedStateMachine):
         goes, plan = self.model.planned(), self.project.plan()
         if not goes:
             return
-        engine = self.project.journal._engine
+        engine = self.project.journal.engine
         killed_before(touch, lambda: self.project.apply(plan), engine=engine)
         open_before = self.project.ledger.open_batches()
         self.reopen()
@@ -189,7 +189,7 @@ class Loop(RuleBasedStateMachine):
         numbers = [n for n, changes in self.model.applies.items() if changes]
         if not numbers:
             return
-        engine, chosen = self.project.journal._engine, numbers[-1]
+        engine, chosen = self.project.journal.engine, numbers[-1]
         killed_before(touch, lambda: self.project.undo(chosen), engine=engine)
         self.reopen()
         standing = {entry.operation.item for entry in self.project.ledger.standing(chosen)}
@@ -256,7 +256,7 @@ class Loop(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        self.project.journal._engine.dispose()
+        self.project.journal.engine.dispose()
         self.project = Project.open(self.root, by="ann")
 
     @invariant()
