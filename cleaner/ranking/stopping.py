@@ -214,10 +214,15 @@ def outlook(
     """Tell how a review stands from verdicts [N] in the order of dealing, as `errors_at_most` takes them.
 
     `scores` [N] are those of the pictures dealt, `upcoming` [M] those of the next page, as `errors_expected`
-    takes them; `goal` is the share of the `remaining` pictures that may be wrong when one stops.
+    takes them; `goal` is the share of the `remaining` pictures that may be wrong when one stops. A picture
+    that has left the dataset or has a new label keeps its verdict, or the bound would not hold; where there
+    is no score for it any more that is NaN, and the estimate goes without it.
     """
     found, drawn = _verdicts(wrong, audited)
-    ahead = len(np.asarray(upcoming))
+    known, ahead = ~np.isnan(np.asarray(scores, dtype=np.float64)), len(np.asarray(upcoming))
+    expected = None
+    if known.any() and ahead:
+        expected = errors_expected(np.asarray(scores)[known], found[known], upcoming=upcoming)
     bound = errors_at_most(found, audited=drawn, remaining=remaining, confidence=confidence)
     return Outlook(
         reviewed=len(found),
@@ -227,7 +232,7 @@ def outlook(
         at_most=bound if drawn.any() else None,
         in_a_row=fine_in_a_row(found, audited=drawn),
         upcoming=ahead,
-        expected=errors_expected(scores, found, upcoming=upcoming) if len(found) and ahead else None,
+        expected=expected,
         goal=goal,
         confidence=confidence,
     )

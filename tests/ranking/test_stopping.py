@@ -407,6 +407,18 @@ def test_an_outlook_puts_together_what_the_verdicts_say() -> None:
     assert said.quiet
 
 
+def test_pictures_that_left_the_dataset_count_for_the_bound_without_a_score() -> None:
+    wrong, drawn = _review(np.arange(3000.0), np.arange(3000) % 5 == 0, seed=3, pages=20)
+    scores, ahead = np.linspace(2, 1, 480), np.full(24, 0.9)
+    scores[wrong] = np.nan
+    said = outlook(wrong, audited=drawn, scores=scores, upcoming=ahead, remaining=2520)
+    assert said.found == wrong.sum() > 0
+    assert said.at_most == errors_at_most(wrong, audited=drawn, remaining=2520)
+    assert said.expected == errors_expected(scores[~wrong], wrong[~wrong], upcoming=ahead)
+    gone = outlook(wrong, audited=drawn, scores=np.full(480, np.nan), upcoming=ahead, remaining=2520)
+    assert gone.expected is None
+
+
 def test_before_the_first_page_nothing_is_known() -> None:
     said = outlook([], audited=[], scores=[], upcoming=np.ones(24), remaining=500)
     assert (said.at_most, said.expected, said.in_a_row, said.may_stop) == (None, None, 0, False)
