@@ -133,10 +133,10 @@ def _begin_writing(connection: Connection) -> None:
     driver.execute("PRAGMA busy_timeout = 0").close()
     try:
         while time.monotonic() < deadline:
-            time.sleep(random.uniform(*ASKING))  # also who has just written, so that others get their turn
             with contextlib.suppress(sqlite3.OperationalError):
                 driver.execute("BEGIN IMMEDIATE").close()
                 return
+            time.sleep(random.uniform(*ASKING))
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         driver.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}").close()
