@@ -37,7 +37,7 @@ export class Strip {
   draw(tile, { given, suggested, reasons }) {
     const chips = [...new Set([...reasons, ...(this.withModel ? tile.reasons : [])])].map((reason) => named(reason, "chip"));
     const groups = [this.group("labelled", tile.given, given), this.group("suggested", tile.suggested, suggested)];
-    const nothing = given.length + suggested.length ? [] : [make("p", { class: "none" }, "There are no typical pictures to compare with.")];
+    const nothing = this.withModel || given.length + suggested.length ? [] : [make("p", { class: "none" }, "There are no typical pictures to compare with.")];
     this.element.replaceChildren(make("div", { class: "chips" }, ...chips), ...groups.filter(Boolean), ...nothing);
   }
 
