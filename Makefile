@@ -15,13 +15,14 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test browser check bench lock clean
+.PHONY: help demo test browser check bench grid lock clean
 
 help:
 	@echo "make demo     a small dataset with planted errors: train, rank, open the dashboard"
 	@echo "make test     the tests (make browser: those that drive a real Chromium)"
 	@echo "make check    lint and types"
 	@echo "make bench    how many errors are found, and how fast, beside other tools (an hour)"
+	@echo "make grid     how quick the grid is in a browser, beside fastai's (a quarter of an hour)"
 	@echo "make clean    remove everything that make has made"
 
 demo: $(READY)
@@ -46,6 +47,9 @@ bench: $(READY)
 	@$(BIN)/python tests/bench/stopping.py
 	@$(BIN)/python tests/bench/changes.py
 	@$(BIN)/python tests/bench/engine.py $(ARGS)
+
+grid: $(READY)
+	@PYTHONPATH=. $(BIN)/python tests/bench/grid.py $(ARGS)
 
 lock: | $(UV)
 	@$(UV) pip compile -q pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cleaner.app.dashboard import Dashboard
+    from cleaner.app.imagegrid import ImageGrid
     from cleaner.app.project import Project
     from cleaner.errors import CleanerError
     from cleaner.ranking.scores import rank, score
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "CleanerError": "cleaner.errors",
     "Dashboard": "cleaner.app.dashboard",
+    "ImageGrid": "cleaner.app.imagegrid",
     "Project": "cleaner.app.project",
     "ReviewGrid": "cleaner.review.grid",
     "TrainConfig": "cleaner.types",
@@ -28,7 +30,7 @@ _HOMES = {
     "score": "cleaner.ranking.scores",
 }
 
-__all__ = ["CleanerError", "Dashboard", "Project", "ReviewGrid", "TrainConfig", "rank", "score"]
+__all__ = ["CleanerError", "Dashboard", "ImageGrid", "Project", "ReviewGrid", "TrainConfig", "rank", "score"]
 
 
 def __getattr__(name: str) -> object:

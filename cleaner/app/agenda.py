@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cleaner.changes.names import folded
+from cleaner.changes.names import folded, folder_name_problem
 from cleaner.errors import Refused
 from cleaner.ranking.queue import without
 from cleaner.types import Action, Catalog, Predictions, Queue, Standing
@@ -50,6 +50,14 @@ def check_verdict(catalog: Catalog, items: Sequence[str], action: Action, *, lab
         raise Refused(f"{label!r} is no class here (there are: {classes}); make a folder of that name first.")
     if same := [item for item in items if catalog.vocab[catalog.labels[rows[item]]] == label]:
         raise Refused(f"{same[0]!r} is labelled {label!r} already; keep it instead.")
+
+
+def class_problem(catalog: Catalog, name: str) -> str | None:
+    """Say why a name can't become a new class of this dataset; None if it can."""
+    known = {folded(label): label for label in catalog.vocab}.get(folded(name))
+    if known is not None and known != name:
+        return f"{name!r} is spelled almost like {known!r}: many disks can't tell them apart"
+    return folder_name_problem(name)
 
 
 def trusted(catalog: Catalog, standing: Standing) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Thumbnails of a project's images by their id, wherever the files lie now. Threads may ask at any time."""
+"""Pictures of a project's images by their id, wherever the files lie now. Threads may ask at any time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cleaner.catalog.digest import digest_of
+from cleaner.catalog.fullsize import full_size
 from cleaner.catalog.thumbnails import thumbnail
 from cleaner.errors import UnreadableImage
 from cleaner.types import Catalog
@@ -21,9 +22,7 @@ class Pictures:
     def of(self, identity: str, *, catalog: Catalog) -> bytes:
         """Return a small JPEG of an image, also of one in the trash. Raises UnreadableImage."""
         row = self._rows(catalog).get(identity)
-        place = catalog.paths[row] if row is not None else self._location(identity)
-        if place is None:
-            raise UnreadableImage(f"{identity} is no longer in the dataset.")
+        place = self._place(identity, catalog=catalog)
         path = catalog.root / place
         try:
             digest = str(catalog.digests[row]) if _as_checked(path, catalog, row) else digest_of(path)
@@ -32,6 +31,17 @@ class Pictures:
                 f"{place} can't be read ({error.strerror}); check the folder again."
             ) from error
         return thumbnail(path, digest=digest, cache=self._cache)
+
+    def full(self, identity: str, *, catalog: Catalog) -> bytes:
+        """Return a whole image for the browser, also one in the trash. Raises UnreadableImage."""
+        return full_size(catalog.root / self._place(identity, catalog=catalog))
+
+    def _place(self, identity: str, *, catalog: Catalog) -> str:
+        row = self._rows(catalog).get(identity)
+        place = catalog.paths[row] if row is not None else self._location(identity)
+        if place is None:
+            raise UnreadableImage(f"{identity} is no longer in the dataset.")
+        return str(place)
 
     def _rows(self, catalog: Catalog) -> dict[str, int]:
         index = self._index

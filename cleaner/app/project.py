@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cleaner.app.agenda import check_verdict, trusted
+from cleaner.app.agenda import check_verdict, class_problem, trusted
 from cleaner.app.byhand import ByHand
 from cleaner.app.caches import Job
 from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
@@ -211,6 +211,9 @@ class Project:
             looking.dealer.queue(),
             journal=self.journal,
             picture=self.picture,
+            full=lambda identity: self._pictures.full(identity, catalog=self.catalog),
+            class_problem=lambda name: class_problem(self.catalog, name),
+            suggestions=lambda identity: self.looking.suggestions(identity),
             round=looking.round.number,
             page_size=page_size,
             deal=looking.dealer.deal,

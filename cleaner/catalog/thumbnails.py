@@ -24,13 +24,15 @@ def thumbnail(path: Path, *, digest: str, cache: Path, side: int = SIDE) -> byte
     kept = cache / digest[:2] / f"{digest}-{side}.jpg"
     with contextlib.suppress(OSError):
         return kept.read_bytes()
-    made = _encode(open_picture(path, side=side), side=side)
+    made = small(path, side=side)
     with contextlib.suppress(OSError):
         _keep(kept, made)
     return made
 
 
-def _encode(image: Image.Image, *, side: int) -> bytes:
+def small(path: Path, *, side: int = SIDE) -> bytes:
+    """Make a JPEG of at most `side` pixels a side, upright. Raises UnreadableImage with the reason."""
+    image = open_picture(path, side=side)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=QUALITY, subsampling=0)

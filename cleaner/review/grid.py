@@ -6,134 +6,54 @@ reaches the disk, and no pixel ever lies in a trait.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import anywidget
-import numpy as np
 import traitlets
 
 from cleaner.errors import CleanerError, InputError
-from cleaner.review.journal import Journal, Verdict
-from cleaner.review.protocol import (
-    PAGE,
-    REFUSED,
-    SAVED,
-    Ask,
-    AskDecide,
-    AskPage,
-    Terms,
-    parse,
-    request_of,
-    stands,
-)
-from cleaner.types import Decision, Queue, Standing
+from cleaner.review import protocol
+from cleaner.review.filters import Found, confused, rows_found
+from cleaner.review.journal import Journal, repeats
+from cleaner.review.packing import packed, packed_evidence
+from cleaner.review.pages import Pages
+from cleaner.review.protocol import Ask, Terms, parse, request_of, stands
+from cleaner.review.script import SCRIPT, STYLE
+from cleaner.types import Decision, Evidence, Queue, Standing
 
-STATIC = Path(__file__).parent / "static"
 PICTURE_THREADS = 4
+MOST_FOUND = 16  # filters whose results are kept, over all views of one grid
 
 Deal: TypeAlias = Callable[[range], Queue]  # fixes some places of the queue, and returns it as it then is
-
-
-@dataclass(frozen=True, eq=False)
-class Pages:
-    """A queue cut into pages, in an order that never changes. Pages count from 0."""
-
-    queue: Queue
-    page_size: int
-    round: int
-    epoch: int
-
-    @property
-    def count(self) -> int:
-        """Return the number of pages; an empty queue has one, empty."""
-        return max(1, -(-len(self.queue) // self.page_size))
-
-    @cached_property
-    def rows(self) -> dict[str, int]:
-        """Map each id to its place in the queue."""
-        return {identity: row for row, identity in enumerate(self.queue.ids)}
-
-    @property
-    def terms(self) -> Terms:
-        """Return what the browser may speak of."""
-        return Terms(label_of=self.label_of, vocab=self.queue.vocab, pages=self.count)
-
-    def label_of(self, item: str) -> str | None:
-        """Return the label an image has now, None if it is not in the queue."""
-        row = self.rows.get(item)
-        return None if row is None else self.queue.vocab[self.queue.labels[row]]
-
-    def of(self, item: str) -> int | None:
-        """Return the page an image is on, None if it is not in the queue."""
-        row = self.rows.get(item)
-        return None if row is None else row // self.page_size
-
-    def rows_of(self, page: int) -> range:
-        """Return the places in the queue that one page shows."""
-        return range(page * self.page_size, min((page + 1) * self.page_size, len(self.queue)))
-
-    def first_undecided(self, standing: Standing) -> int:
-        """Return the first page with an image that waits for its verdict; the last page if none does."""
-        waits = (row for row, identity in enumerate(self.queue.ids) if identity not in standing)
-        return next(waits, max(0, len(self.queue) - 1)) // self.page_size
-
-    def state(self) -> dict[str, Any]:
-        """Return what the browser must know of the whole queue."""
-        return {
-            "vocab": list(self.queue.vocab),
-            "total": len(self.queue),
-            "page_size": self.page_size,
-            "pages": self.count,
-            "round": self.round,
-            "epoch": self.epoch,
-        }
-
-    def counts(self, standing: Standing) -> dict[str, int]:
-        """Count the images of this queue by the verdict that stands."""
-        of = Counter(decision.action for item, decision in standing.items() if item in self.rows)
-        return {
-            "total": len(self.queue),
-            "reviewed": sum(of.values()),
-            "kept": of["keep"],
-            "relabelled": of["relabel"],
-            "removed": of["delete"],
-            "unsure": of["unsure"],
-            "errors": of["relabel"] + of["delete"],
-        }
-
-    def tile(self, row: int) -> dict[str, Any]:
-        """Describe one image for the browser, without its pixels."""
-        candidate = self.queue.candidate(row)
-        return {
-            "id": candidate.id,
-            "given": candidate.label,
-            "suggested": candidate.suggested,
-            "confidence": _finite(candidate.confidence),
-            "origin": candidate.origin,
-            "reasons": list(candidate.reasons),
-        }
 
 
 class ReviewGrid(anywidget.AnyWidget):
     """Show a queue page by page, and write every verdict to the journal.
 
-    `picture` returns the encoded bytes (JPEG or PNG) of an image by its id; where it raises, that one tile
-    shows the sentence. `deal` fixes what lies on a page when that is first asked for; without it the queue
-    says so from the beginning. `counts` follows the decisions, for others to observe; only Python writes the
-    traits.
+    `picture` returns the encoded bytes (JPEG or PNG) of a small image by its id, `full` those of the whole
+    image (a grey PNG of 16 bits keeps its depth), `evidence` what helps to judge it; where one raises, that
+    image shows the sentence. `copies` returns the images that are nearly identical to one: after a verdict it
+    is offered to give them the same. `class_problem` says why a name can't become a new class, None where it
+    can; without it there are no new ones. `deal` fixes what lies on a page when that is first asked for;
+    without it the queue says so from the beginning. `suggestions` returns further classes of an image with
+    their probabilities, likeliest first. `counts` follows the decisions and `revision` grows with each, for
+    others to observe. Only `outlook` is the caller's to write: what may be said of the errors that remain.
     """
 
-    _esm = STATIC / "grid.mjs"
-    _css = STATIC / "grid.css"
+    _esm = SCRIPT
+    _css = STYLE
 
     state = traitlets.Dict(read_only=True).tag(sync=True)
     counts = traitlets.Dict(read_only=True).tag(sync=True)
+    offers = traitlets.Dict(read_only=True).tag(sync=True)
+    added = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
+    outlook = traitlets.Unicode().tag(sync=True)
+    revision = traitlets.Int(0, read_only=True)
+
+    _threads: tuple[ThreadPoolExecutor, ...] = ()  # also of a grid that was refused: Python closes it too
 
     def __init__(
         self,
@@ -141,6 +61,11 @@ class ReviewGrid(anywidget.AnyWidget):
         *,
         journal: Journal,
         picture: Callable[[str], bytes],
+        full: Callable[[str], bytes] | None = None,
+        evidence: Callable[[str], Evidence | None] | None = None,
+        copies: Callable[[str], Sequence[str]] = lambda _: (),
+        suggestions: Callable[[str], Sequence[tuple[str, float]]] = lambda _: (),
+        class_problem: Callable[[str], str | None] | None = None,
         round: int = 1,
         page_size: int = 24,
         deal: Deal | None = None,
@@ -149,19 +74,39 @@ class ReviewGrid(anywidget.AnyWidget):
             raise InputError(f"page_size={page_size} leaves no room for a picture; pass 1 or more.")
         super().__init__()
         self._journal = journal
-        self._picture = picture
+        self._picture, self._full, self._evidence = picture, full or picture, evidence
+        self._class_problem, self._copies, self._suggestions = class_problem, copies, suggestions
         self._pages = Pages(queue, page_size=page_size, round=round, epoch=0)
+        self._found: dict[int, Found] = {}
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="cleaner-page")
         self._pictures = ThreadPoolExecutor(PICTURE_THREADS, thread_name_prefix="cleaner-picture")
+        self._threads = (self._sender, self._pictures)
+        self.set_trait("offers", {"evidence": evidence is not None, "classes": class_problem is not None})
         self.show(queue, round=round, deal=deal)
         self.on_msg(self._on_message)
+
+    def __repr__(self) -> str:
+        """Say what is missing where this text is all that a page shows of the grid."""
+        return (
+            f"ReviewGrid of {len(self._pages.queue):,} images. If you read this instead of seeing them, "
+            "the page shows no widgets: reload it, or open the notebook in JupyterLab, Notebook 7 or Voila."
+        )
 
     def show(self, queue: Queue, *, round: int, deal: Deal | None = None) -> None:
         """Replace the queue, for a new round; the view opens at the first page with an undecided image."""
         before, self._deal = self._pages, deal
         self._pages = Pages(queue, page_size=before.page_size, round=round, epoch=before.epoch + 1)
-        self._count(self._journal.standing())
+        self._found.clear()
+        standing = self._journal.standing()
+        self._count(standing)
+        self._name_new_classes(standing)
         self.set_trait("state", self._pages.state())
+
+    def close(self) -> None:
+        """Take the grid off the page and end its threads."""
+        super().close()
+        for threads in self._threads:
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _on_message(self, _: object, message: object, __: object) -> None:
         self._answering(request_of(message), lambda: self._act(message))
@@ -169,49 +114,87 @@ class ReviewGrid(anywidget.AnyWidget):
     def _act(self, message: object) -> None:
         pages = self._pages
         request = request_of(message)
-        ask = parse(message, terms=pages.terms)
-        if isinstance(ask, AskPage):
-            # Pictures may be slow to make: a verdict must not wait behind them.
-            self._sender.submit(self._answering, request, lambda: self._send_page(pages, request, ask.page))
+        ask = parse(message, terms=self._terms(pages))
+        # Pictures may be slow to make: a verdict must not wait behind them.
+        if isinstance(ask, protocol.AskPage):
+            shown = pages if ask.found is None else self._found[ask.found]
+            self._sender.submit(
+                self._answering, request, lambda: self._send_page(pages, shown, request, ask.page)
+            )
+        elif isinstance(ask, protocol.AskEvidence):
+            self._sender.submit(self._answering, request, lambda: self._send_evidence(request, ask.item))
+        elif isinstance(ask, protocol.AskFull):
+            self._pictures.submit(self._answering, request, lambda: self._send_full(request, ask.item))
+        elif isinstance(ask, protocol.AskFind):
+            self._send_found(pages, request, ask)
         else:
-            self._send_saved(pages, request, self._decided(ask, round=pages.round))
+            self._send_saved(pages, request, ask)
+
+    def _terms(self, pages: Pages) -> Terms:
+        found = {number: found.count for number, found in self._found.items()}
+        vocab = (*pages.queue.vocab, *self.added)
+        return replace(pages.terms, vocab=vocab, found=found, class_problem=self._class_problem)
 
     def _answering(self, request: int | None, act: Callable[[], None]) -> None:
         """Act, and answer with a sentence if that fails: a silent handler would leave the browser waiting."""
         try:
             act()
         except CleanerError as error:
-            self.send({"kind": REFUSED, "request": request, "sentence": str(error)})
+            self._tell(protocol.REFUSED, request, {"sentence": str(error)})
         except Exception as error:  # noqa: BLE001 - ipywidgets would swallow it
             sentence = f"Cleaner failed: {type(error).__name__}: {error}"
-            self.send({"kind": REFUSED, "request": request, "sentence": sentence})
+            self._tell(protocol.REFUSED, request, {"sentence": sentence})
+
+    def _tell(self, kind: str, request: int | None, fields: Mapping[str, Any], *pixels: bytes) -> None:
+        self.send({"kind": kind, "request": request, **fields}, list(pixels))
 
     def _decided(self, ask: Ask, *, round: int) -> list[str]:
         """Keep what is new in what was asked, and return the images that it spoke of."""
-        if not isinstance(ask, AskDecide):
+        if isinstance(ask, protocol.AskRedo):
+            return [event.item for event in self._journal.redo(round=round)]
+        if not isinstance(ask, protocol.AskDecide):
             return [event.item for event in self._journal.undo(round=round)]
         standing = self._journal.standing()
         spared = standing if ask.rest else {}
-        new = [v for v in ask.verdicts if v[0] not in spared and not _repeats(standing.get(v[0]), v)]
+        new = [v for v in ask.verdicts if v[0] not in spared and not repeats(standing.get(v[0]), v)]
         if new or not ask.verdicts:
             self._journal.decide(new, round=round)
         return [item for item, _, _ in ask.verdicts]
 
-    def _send_saved(self, pages: Pages, request: int | None, items: Sequence[str]) -> None:
+    def _send_saved(self, pages: Pages, request: int | None, ask: Ask) -> None:
+        items = self._decided(ask, round=pages.round)
         standing = self._journal.standing()
+        undone = isinstance(ask, protocol.AskUndo | protocol.AskRedo)
+        found = ask.found if isinstance(ask, protocol.AskUndo | protocol.AskRedo) else None
+        page = pages.of(items[0]) if found is None else self._found[found].of(items[0])
+        alike = self._alike(pages, items[0], standing) if len(items) == 1 and not undone else []
+        fields = {"verdicts": stands(items, standing), "page": page, "alike": alike}
+        self._tell(protocol.SAVED, request, fields)
         self._count(standing)
-        verdicts = stands(items, standing)
-        self.send({"kind": SAVED, "request": request, "verdicts": verdicts, "page": pages.of(items[0])})
+        if not isinstance(ask, protocol.AskDecide) or any(label for _, _, label in ask.verdicts):
+            self._name_new_classes(standing)
+        self.set_trait("revision", self.revision + 1)
 
-    def _send_page(self, pages: Pages, request: int | None, page: int | None) -> None:
+    def _alike(self, pages: Pages, item: str, standing: Standing) -> list[dict[str, str | None]]:
+        """Return the undecided images of the queue that are nearly identical to one, with their labels."""
+        try:
+            copies = self._copies(item) if item in standing else ()
+        except Exception:  # noqa: BLE001 - the verdict is kept, and that must be said
+            copies = ()
+        waiting = [copy for copy in copies if copy in pages.rows and copy not in standing]
+        return [{"id": copy, "given": pages.label_of(copy)} for copy in waiting]
+
+    def _send_page(self, pages: Pages, shown: Pages | Found, request: int | None, page: int | None) -> None:
         standing = self._journal.standing()
-        number = pages.first_undecided(standing) if page is None else page
-        pages = self._dealt(pages, number)
-        tiles = [pages.tile(row) for row in pages.rows_of(number)]
-        pixels = self._with_pictures(tiles)
-        decided = [tile["id"] for tile in tiles if tile["id"] in standing]
-        message = {"kind": PAGE, "request": request, "epoch": pages.epoch, "page": number, "tiles": tiles}
-        self.send({**message, "verdicts": stands(decided, standing)}, [pixels])
+        number = shown.first_undecided(standing) if page is None else page
+        if isinstance(shown, Pages):
+            pages = shown = self._dealt(pages, number)
+        rows = _rows(pages, shown, page=number)
+        tiles = [pages.tile(row, others=self._suggestions(pages.queue.ids[row])) for row in rows]
+        pixels = packed(tiles, picture=self._picture, threads=self._pictures)
+        verdicts = stands([tile["id"] for tile in tiles if tile["id"] in standing], standing)
+        fields = {"epoch": pages.epoch, "page": number, "tiles": tiles, "verdicts": verdicts}
+        self._tell(protocol.PAGE, request, fields, pixels)
 
     def _dealt(self, pages: Pages, number: int) -> Pages:
         """Fix what lies on a page before it is shown; the rest of the queue may come in another order."""
@@ -220,33 +203,36 @@ class ReviewGrid(anywidget.AnyWidget):
         self._pages = replace(pages, queue=self._deal(pages.rows_of(number)))
         return self._pages
 
-    def _with_pictures(self, tiles: list[dict[str, Any]]) -> bytes:
-        """Add to each tile where its picture lies in the bytes returned, or the sentence that replaces it."""
-        results = list(self._pictures.map(self._picture_or_sentence, [tile["id"] for tile in tiles]))
-        offset = 0
-        for tile, result in zip(tiles, results, strict=True):
-            found = isinstance(result, bytes)
-            tile["sentence"] = None if found else result
-            tile["bytes"] = [offset, len(result)] if found else None
-            offset += len(result) if found else 0
-        return b"".join(result for result in results if isinstance(result, bytes))
+    def _send_found(self, pages: Pages, request: int | None, ask: protocol.AskFind) -> None:
+        """Look for images, keep what was found under a number, and send how much it is."""
+        standing = self._journal.standing()
+        rows = rows_found(pages.queue, ask.filter, standing=standing)
+        found = Found([pages.queue.ids[row] for row in rows], page_size=pages.page_size)
+        number = max(self._found, default=0) + 1
+        self._found[number] = found
+        self._found.pop(number - MOST_FOUND, None)
+        pairs = confused(pages.queue, standing=standing)
+        size = {"total": len(found.ids), "pages": found.count}
+        self._tell(protocol.FOUND, request, {"found": number, **size, "pairs": pairs})
 
-    def _picture_or_sentence(self, identity: str) -> bytes | str:
-        try:
-            return bytes(self._picture(identity))
-        except CleanerError as error:
-            return str(error)
-        except Exception as error:  # noqa: BLE001 - one bad picture must not hide the page
-            return f"This picture can't be shown: {type(error).__name__}: {error}"
+    def _send_full(self, request: int | None, item: str) -> None:
+        self._tell(protocol.FULL, request, {"id": item}, bytes(self._full(item)))
+
+    def _send_evidence(self, request: int | None, item: str) -> None:
+        seen = (self._evidence(item) if self._evidence is not None else None) or Evidence()
+        shown, pixels = packed_evidence(seen, picture=self._picture, threads=self._pictures)
+        self._tell(protocol.EVIDENCE, request, {"id": item, **shown}, pixels)
 
     def _count(self, standing: Mapping[str, Decision]) -> None:
         self.set_trait("counts", self._pages.counts(standing))
 
+    def _name_new_classes(self, standing: Mapping[str, Decision]) -> None:
+        named = {decision.label for decision in standing.values() if decision.label is not None}
+        self.set_trait("added", sorted(named.difference(self._pages.queue.vocab)))
 
-def _repeats(kept: Decision | None, verdict: Verdict) -> bool:
-    """Say whether a verdict is the one that stands: to write it again would make the next undo do nothing."""
-    return kept is not None and (kept.item, kept.action, kept.label) == verdict
 
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _rows(pages: Pages, shown: Pages | Found, *, page: int) -> Sequence[int]:
+    """Return the places in the queue that one page shows, of the whole queue or of what a filter found."""
+    if isinstance(shown, Pages):
+        return shown.rows_of(page)
+    return [pages.rows[item] for item in shown.ids_of(page)]

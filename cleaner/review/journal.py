@@ -100,6 +100,11 @@ def conflicts(events: Iterable[Decision]) -> tuple[Conflict, ...]:
     return tuple(Conflict(item, verdicts) for item, verdicts in differing.items())
 
 
+def repeats(kept: Decision | None, verdict: Verdict) -> bool:
+    """Say whether a verdict is the one that stands: to write it again would make the next undo do nothing."""
+    return kept is not None and (kept.item, kept.action, kept.label) == verdict
+
+
 def check(verdicts: Sequence[Verdict]) -> None:
     """Refuse verdicts that can't be kept: none at all, an unknown action, a label missing or too much."""
     if not verdicts:
@@ -146,12 +151,18 @@ class Journal:
         A batch on all of whose images somebody else has decided since is passed over.
         Errors: Refused, when nothing is left to undo.
         """
-        with writing(self.engine) as connection:
-            for batch in connection.execute(_undoable(self.by)).scalars().all():
-                history = _read(connection, _of_batch(batch))
-                if verdicts := taken_back(history, batch=batch, by=self.by):
-                    return self._append(connection, verdicts, round=round, undoes=batch)
+        if events := self._take_back(_undoable(self.by), round=round):
+            return events
         raise Refused("There is nothing to undo.")
+
+    def redo(self, *, round: int) -> tuple[Decision, ...]:
+        """Take back this person's latest undo that nothing was decided after, and return the events of it.
+
+        Errors: Refused, when nothing is left to redo.
+        """
+        if events := self._take_back(_redoable(self.by), round=round):
+            return events
+        raise Refused("There is nothing to redo.")
 
     def standing(self) -> dict[str, Decision]:
         """Return the decision that holds for each item; items without one, or cleared, are absent."""
@@ -175,6 +186,14 @@ class Journal:
         several = several.having(func.count(decisions.c.by.distinct()) > 1)
         with reading(self.engine) as connection:
             return conflicts(_read(connection, select(decisions).where(decisions.c.item.in_(several))))
+
+    def _take_back(self, batches: Select[Any], *, round: int) -> tuple[Decision, ...]:
+        with writing(self.engine) as connection:
+            for batch in connection.execute(batches).scalars().all():
+                history = _read(connection, _of_batch(batch))
+                if verdicts := taken_back(history, batch=batch, by=self.by):
+                    return self._append(connection, verdicts, round=round, undoes=batch)
+        return ()
 
     def _append(
         self,
@@ -204,10 +223,27 @@ class Journal:
 
 
 def _undoable(by: str) -> Select[Any]:
-    """Select this person's batches, latest first, that are no undo and are not undone."""
-    mine, undone = decisions.alias(), select(decisions.c.undoes).where(decisions.c.undoes.is_not(None))
+    """Select this person's batches, latest first, that are no undo and that no undo still takes back."""
+    mine, undos = decisions.alias(), decisions.alias()
+    undone = select(undos.c.undoes).where(undos.c.undoes.is_not(None), undos.c.batch.not_in(_taken_back()))
     query = select(mine.c.batch).distinct().where(mine.c.by == by, mine.c.undoes.is_(None))
     return query.where(mine.c.batch.not_in(undone)).order_by(mine.c.batch.desc())
+
+
+def _redoable(by: str) -> Select[Any]:
+    """Select this person's undos, latest first, that are not taken back and that no new batch follows."""
+    mine, own = decisions.alias(), decisions.alias()
+    decided = select(own.c.batch).where(own.c.by == by, own.c.undoes.is_(None))
+    latest = select(func.coalesce(func.max(own.c.batch), 0)).where(own.c.by == by, own.c.undoes.is_(None))
+    query = select(mine.c.batch).distinct().where(mine.c.by == by, mine.c.undoes.in_(decided))
+    query = query.where(mine.c.batch > latest.scalar_subquery(), mine.c.batch.not_in(_taken_back()))
+    return query.order_by(mine.c.batch.desc())
+
+
+def _taken_back() -> Select[Any]:
+    """Select the batches that another one takes back: batches by an undo, undos by a redo."""
+    later = decisions.alias()
+    return select(later.c.undoes).where(later.c.undoes.is_not(None))
 
 
 def _of_batch(batch: int) -> Select[Any]:

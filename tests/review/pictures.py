@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cleaner.errors import UnreadableImage
-from cleaner.types import Queue, strings
+from cleaner.types import Evidence, Queue, strings
 
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\">"
 LONG = "a class whose name goes on and on " * 15
@@ -24,14 +24,14 @@ VOCAB = (
 BROKEN = "dogs/0005 broken.jpg"
 
 
-def queue(size: int) -> Queue:
+def queue(size: int, *, vocab: tuple[str, ...] = VOCAB) -> Queue:
     """Return a queue in which every third image is one the model agrees with."""
     rows = np.arange(size)
     labels = (rows % 6).astype(np.int32)
     suggested = np.where(rows % 3 == 2, labels, (labels + 1) % 6).astype(np.int32)
     confidence = np.linspace(0.999, 0.41, size, dtype=np.float32)
     return Queue(
-        vocab=VOCAB,
+        vocab=vocab,
         ids=strings([BROKEN if row == 5 else f"dogs/{row:04d}.jpg" for row in rows]),
         scores=np.linspace(1, 0, size, dtype=np.float32),
         labels=labels,
@@ -43,7 +43,7 @@ def queue(size: int) -> Queue:
     )
 
 
-def picture(identity: str) -> bytes:
+def picture(identity: str, *, scale: int = 1) -> bytes:
     """Draw an image of its own shape and colours, encoded as JPEG."""
     if identity == BROKEN:
         raise UnreadableImage(f"{identity} can't be read: it ends in the middle.")
@@ -56,5 +56,17 @@ def picture(identity: str) -> bytes:
     draw.ellipse([width * 0.3, height * 0.3, width * 0.7, height * 0.7], fill=tuple(255 - tint.astype(int)))
     draw.text((4, 4), str(number), fill="white")
     encoded = io.BytesIO()
-    image.save(encoded, "JPEG")
+    image.resize((width * scale, height * scale)).save(encoded, "JPEG")
     return encoded.getvalue()
+
+
+def full(identity: str) -> bytes:
+    """Draw the same image larger."""
+    return picture(identity, scale=4)
+
+
+def evidence(identity: str) -> Evidence | None:
+    """Call other images of the queue typical, and give a reason."""
+    number = int(identity[5:9])
+    ids = [f"dogs/{(number + step) % 60:04d}.jpg" for step in (6, 12, 18, 7, 13, 19)]
+    return Evidence(tuple(ids[:3]), tuple(ids[3:]), ("3 of its 5 nearest neighbours are basset",))

@@ -1,39 +1,23 @@
 """The grid's Python side: it always answers, and only with what the journal has."""
 
-import queue as waiting
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from ipywidgets.widgets.widget import _instances
 from sqlalchemy.engine import Engine
 
 from cleaner.errors import InputError, UnreadableImage
 from cleaner.review.database import writing
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
-from cleaner.types import Queue, strings
+from cleaner.types import Evidence, Queue, strings
+from tests.support.stage import HeardGrid
 
 VOCAB = ("cat", "dog", "cow")
-
-
-class HeardGrid(ReviewGrid):
-    """A grid whose messages go to the test instead of a browser."""
-
-    def __init__(self, queue: Queue, **settings: Any) -> None:
-        self.heard: waiting.Queue[tuple[dict[str, Any], list[bytes]]] = waiting.Queue()
-        self.number = 0
-        super().__init__(queue, **settings)
-
-    def send(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        self.heard.put((content, buffers or []))
-
-    def ask(self, kind: str, **fields: object) -> tuple[dict[str, Any], list[bytes]]:
-        self.number += 1
-        self._handle_custom_msg({"kind": kind, "request": self.number, **fields}, [])
-        answer, buffers = self.heard.get(timeout=5)
-        assert answer["request"] == self.number
-        return answer, buffers
 
 
 def a_queue(size: int) -> Queue:
@@ -59,6 +43,22 @@ def picture(identity: str) -> bytes:
     return f"pixels of {identity}".encode()
 
 
+def evidence(identity: str) -> Evidence | None:
+    if identity == "3.jpg":
+        raise RuntimeError("no neighbours")
+    return (
+        None
+        if identity == "0.jpg"
+        else Evidence(("4.jpg", "2.jpg"), ("8.jpg",), ("three neighbours are cows",))
+    )
+
+
+def full(identity: str) -> bytes:
+    if identity == "3.jpg":
+        raise UnreadableImage("3.jpg is gone.")
+    return f"all of {identity}".encode()
+
+
 @pytest.fixture
 def journal(engine: Engine) -> Journal:
     return Journal(engine, by="ann")
@@ -66,7 +66,16 @@ def journal(engine: Engine) -> Journal:
 
 @pytest.fixture
 def grid(journal: Journal) -> Iterator[HeardGrid]:
-    made = HeardGrid(a_queue(10), journal=journal, picture=picture, round=4, page_size=4)
+    made = HeardGrid(
+        a_queue(10),
+        journal=journal,
+        picture=picture,
+        full=full,
+        evidence=evidence,
+        class_problem=lambda name: "it has a slash" if "/" in name else None,
+        round=4,
+        page_size=4,
+    )
     yield made
     made.close()
 
@@ -97,6 +106,7 @@ def test_a_tile_says_what_the_model_thinks(grid: HeardGrid) -> None:
     first, second = grid.ask("page", page=0)[0]["tiles"][:2]
     assert (first["given"], first["suggested"]) == ("cat", None)
     assert (second["given"], second["suggested"], second["confidence"]) == ("dog", "cow", 0.75)
+    assert (first["suggestions"], second["suggestions"]) == ([], [("cow", 0.75)])
     assert second["reasons"] == ["the model sees cow (75%) rather than dog (25%)"]
 
 
@@ -245,3 +255,183 @@ def test_a_verdict_that_stands_already_is_not_written_again(grid: HeardGrid, jou
     assert len(journal.events()) == 1
     grid.ask("undo")
     assert journal.standing() == {}
+
+
+ANYTHING = {"given": None, "suggested": None, "origin": None, "verdict": None, "name": ""}
+
+
+def found(grid: HeardGrid, **wanted: object) -> dict[str, Any]:
+    return grid.ask("find", filter={**ANYTHING, **wanted})[0]
+
+
+def ids_on(grid: HeardGrid, page: int | None, number: int) -> list[str]:
+    return [tile["id"] for tile in grid.ask("page", page=page, found=number)[0]["tiles"]]
+
+
+def test_a_filter_finds_in_the_order_of_the_queue_and_what_it_found_stays(grid: HeardGrid) -> None:
+    grid.ask("decide", verdicts=[keep("0.jpg")])
+    answer = found(grid, given="cat", verdict="undecided")
+    assert (answer["total"], answer["pages"]) == (3, 1)
+    assert ids_on(grid, 0, answer["found"]) == ["3.jpg", "6.jpg", "9.jpg"]
+    grid.ask("decide", verdicts=[keep("6.jpg")])
+    assert ids_on(grid, 0, answer["found"]) == ["3.jpg", "6.jpg", "9.jpg"]
+    assert found(grid, given="cat", verdict="undecided")["total"] == 2
+
+
+def test_pages_of_a_filter_are_counted_by_themselves(grid: HeardGrid) -> None:
+    answer = found(grid, origin="held-out")
+    assert (answer["total"], answer["pages"]) == (10, 3)
+    grid.ask("decide", verdicts=[keep(f"{row}.jpg") for row in range(5)])
+    assert ids_on(grid, None, answer["found"]) == ["4.jpg", "5.jpg", "6.jpg", "7.jpg"]
+    refused = grid.ask("page", page=3, found=answer["found"])[0]
+    assert "no page 3; this queue has pages 0 to 2" in refused["sentence"]
+
+
+def test_a_filter_that_finds_nothing_has_one_empty_page(grid: HeardGrid) -> None:
+    answer = found(grid, name="no such name")
+    assert (answer["total"], answer["pages"]) == (0, 1)
+    assert ids_on(grid, None, answer["found"]) == []
+
+
+def test_names_are_found_in_any_case_and_errors_by_their_verdict(grid: HeardGrid) -> None:
+    assert found(grid, name="7.JP")["total"] == 1
+    grid.ask("decide", verdicts=[{"id": "1.jpg", "action": "delete", "label": None}, keep("2.jpg")])
+    answer = found(grid, verdict="errors")
+    assert ids_on(grid, 0, answer["found"]) == ["1.jpg"]
+
+
+def test_the_pairs_confused_most_come_first_and_leave_when_they_are_decided(grid: HeardGrid) -> None:
+    pairs = found(grid)["pairs"]
+    assert pairs == [("dog", "cow", 2), ("cat", "dog", 2), ("cow", "cat", 1)]
+    grid.ask("decide", verdicts=[keep("1.jpg"), keep("7.jpg")])
+    assert found(grid)["pairs"] == [("cat", "dog", 2), ("cow", "cat", 1)]
+
+
+def test_undo_within_a_filter_names_its_page_there(grid: HeardGrid) -> None:
+    grid.ask("decide", verdicts=[keep("9.jpg")])
+    cats, dogs = found(grid, given="cat")["found"], found(grid, given="dog")["found"]
+    assert grid.ask("undo", found=cats)[0]["page"] == 0
+    assert grid.ask("redo", found=dogs)[0]["page"] is None
+    assert grid.ask("redo")[0]["sentence"] == "There is nothing to redo."
+
+
+def test_results_of_old_filters_are_given_up_and_a_new_round_forgets_them_all(grid: HeardGrid) -> None:
+    first = found(grid)["found"]
+    for _ in range(20):
+        last = found(grid)["found"]
+    assert "choose the filter again" in grid.ask("page", page=0, found=first)[0]["sentence"]
+    assert grid.ask("page", page=0, found=last)[0]["kind"] == "page"
+    grid.show(a_queue(10), round=5)
+    assert "choose the filter again" in grid.ask("page", page=0, found=last)[0]["sentence"]
+
+
+def test_full_size_is_one_buffer_and_a_picture_that_vanished_is_a_sentence(grid: HeardGrid) -> None:
+    answer, buffers = grid.ask("full", id="1.jpg")
+    assert (answer["kind"], answer["id"], buffers) == ("full", "1.jpg", [b"all of 1.jpg"])
+    refused, _ = grid.ask("full", id="3.jpg")
+    assert (refused["kind"], refused["sentence"]) == ("refused", "3.jpg is gone.")
+
+
+def test_without_full_pictures_the_small_one_is_shown_large(journal: Journal) -> None:
+    grid = HeardGrid(a_queue(2), journal=journal, picture=picture)
+    assert grid.ask("full", id="1.jpg")[1] == [b"pixels of 1.jpg"]
+    grid.close()
+
+
+def test_evidence_comes_with_its_pictures_in_one_message(grid: HeardGrid) -> None:
+    answer, (pixels,) = grid.ask("evidence", id="1.jpg")
+    assert answer["reasons"] == ["three neighbours are cows"]
+    assert [tile["id"] for tile in answer["given"]] == ["4.jpg", "2.jpg"]
+    assert answer["given"][1]["sentence"] == "2.jpg can't be read: it is empty."
+    offset, length = answer["suggested"][0]["bytes"]
+    assert pixels[offset : offset + length] == b"pixels of 8.jpg"
+
+
+def test_no_evidence_is_an_empty_answer_and_a_failing_one_a_sentence(grid: HeardGrid) -> None:
+    assert grid.offers["evidence"] is True
+    answer, _ = grid.ask("evidence", id="0.jpg")
+    assert (answer["given"], answer["suggested"], answer["reasons"]) == ([], [], [])
+    assert "no neighbours" in grid.ask("evidence", id="3.jpg")[0]["sentence"]
+
+
+def test_a_new_class_is_known_from_its_first_verdict_to_its_undo(grid: HeardGrid, journal: Journal) -> None:
+    lynx = {"id": "1.jpg", "action": "relabel", "label": "lynx"}
+    assert grid.ask("decide", verdicts=[lynx])[0]["kind"] == "refused"
+    assert grid.ask("decide", verdicts=[lynx], new=True)[0]["kind"] == "saved"
+    assert grid.added == ["lynx"]
+    again = HeardGrid(a_queue(10), journal=journal, picture=picture)
+    assert again.added == ["lynx"]
+    again.close()
+    assert grid.ask("decide", verdicts=[{**lynx, "id": "2.jpg"}])[0]["kind"] == "saved"
+    grid.ask("undo")
+    grid.ask("undo")
+    assert grid.added == []
+
+
+def test_every_saved_verdict_can_be_observed_also_one_that_changes_no_count(grid: HeardGrid) -> None:
+    told: list[int] = []
+    grid.observe(lambda change: told.append(change["new"]), "revision")
+    for label in ("cat", "cow"):
+        grid.ask("decide", verdicts=[{"id": "1.jpg", "action": "relabel", "label": label}])
+    assert told == [1, 2]
+
+
+def test_a_page_without_widgets_shows_a_sentence(grid: HeardGrid) -> None:
+    bundle = grid._repr_mimebundle_()
+    assert "shows no widgets" in repr(bundle)
+
+
+def test_a_closed_grid_leaves_no_thread_behind(journal: Journal) -> None:
+    before = set(threading.enumerate())
+    grid = HeardGrid(a_queue(4), journal=journal, picture=picture)
+    grid.ask("page", page=0)
+    grid.close()
+    deadline = time.monotonic() + 5
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert set(threading.enumerate()) - before == set()
+
+
+def test_every_image_of_a_class_can_be_reached_not_only_the_first_thirty(journal: Journal) -> None:
+    grid = HeardGrid(a_queue(300), journal=journal, picture=picture)
+    answer = found(grid, given="cow")
+    seen = [item for page in range(answer["pages"]) for item in ids_on(grid, page, answer["found"])]
+    assert seen == [f"{row}.jpg" for row in range(300) if row % 3 == 2]
+    grid.close()
+
+
+def test_turning_pages_and_changing_classes_makes_no_widget(grid: HeardGrid) -> None:
+    before = set(_instances)
+    for label in ("cat", "dog", "cow") * 4:
+        ids_on(grid, None, found(grid, given=label)["found"])
+        grid.ask("page", page=1)
+    assert set(_instances) == before
+
+
+def test_near_copies_that_wait_are_named_after_a_verdict_and_only_then(journal: Journal) -> None:
+    copies = ["0.jpg", "1.jpg", "2.jpg", "gone.jpg"]
+    grid = HeardGrid(a_queue(4), journal=journal, picture=picture, copies=lambda _: copies)
+    grid.ask("decide", verdicts=[keep("2.jpg")])
+    answer, _ = grid.ask("decide", verdicts=[keep("0.jpg")])
+    assert answer["alike"] == [{"id": "1.jpg", "given": "dog"}]
+    assert grid.ask("undo")[0]["alike"] == []
+    cleared = {"id": "2.jpg", "action": "clear", "label": None}
+    assert grid.ask("decide", verdicts=[cleared])[0]["alike"] == []
+    grid.close()
+
+
+def test_a_verdict_is_saved_also_where_its_copies_can_not_be_looked_for(journal: Journal) -> None:
+    grid = HeardGrid(a_queue(4), journal=journal, picture=picture, copies=lambda _: 1 / 0)
+    answer, _ = grid.ask("decide", verdicts=[keep("0.jpg")])
+    assert (answer["kind"], answer["alike"]) == ("saved", [])
+    grid.close()
+
+
+def test_further_classes_are_offered_after_the_one_the_tile_shows(journal: Journal) -> None:
+    others = [("dog", 0.5), ("cat", 0.2), ("cow", 0.1), ("a", 0.1), ("b", 0.1), ("c", 0.1), ("d", 0.1)]
+    grid = HeardGrid(a_queue(2), journal=journal, picture=picture, suggestions=lambda _: others)
+    agreed, doubted = grid.ask("page", page=0)[0]["tiles"]
+    assert agreed["suggestions"] == []
+    names = [name for name, _ in doubted["suggestions"]]
+    assert (doubted["given"], names) == ("dog", ["cow", "cat", "a", "b", "c"])
+    grid.close()

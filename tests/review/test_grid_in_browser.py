@@ -8,13 +8,13 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from cleaner.app.server import free_port, serve
+from cleaner.review.script import SCRIPT
 from tests.support.database import decided
 
 pytestmark = pytest.mark.browser
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-STATIC = ROOT / "cleaner" / "review" / "static"
 SIZE = 60
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\">"
 
@@ -181,7 +181,7 @@ def test_the_grid_fits_screens_from_800_to_2500_pixels_and_its_text_has_contrast
 def test_a_silent_kernel_is_mentioned_and_its_late_answer_still_counts(browser: Browser) -> None:
     page = browser.new_page()
     page.clock.install()
-    page.evaluate(TWIN, STATIC.joinpath("grid.mjs").read_text(encoding="utf-8"))
+    page.evaluate(TWIN, SCRIPT)
     expect(page.locator(".tile")).to_have_count(2)
     page.locator(".tiles").focus()
     page.keyboard.press("x")
@@ -200,7 +200,7 @@ def test_a_silent_kernel_is_mentioned_and_its_late_answer_still_counts(browser: 
 
 def test_a_refused_verdict_leaves_what_was_saved_before(browser: Browser) -> None:
     page = browser.new_page()
-    page.evaluate(TWIN, STATIC.joinpath("grid.mjs").read_text(encoding="utf-8"))
+    page.evaluate(TWIN, SCRIPT)
     page.locator(".tiles").focus()
     page.keyboard.press("x")
     page.evaluate("answer('saved', { verdicts: asked.at(-1).verdicts, page: 0 })")
@@ -215,7 +215,7 @@ def test_a_refused_verdict_leaves_what_was_saved_before(browser: Browser) -> Non
 
 def test_what_another_view_decided_is_drawn_too(browser: Browser) -> None:
     page = browser.new_page()
-    page.evaluate(TWIN, STATIC.joinpath("grid.mjs").read_text(encoding="utf-8"))
+    page.evaluate(TWIN, SCRIPT)
     expect(page.locator(".tile")).to_have_count(2)
     verdict = "{ id: 'b.jpg', action: 'unsure', label: null }"
     page.evaluate(f"tell({{ kind: 'saved', request: -1, verdicts: [{verdict}] }})")
@@ -228,9 +228,9 @@ TWIN = """async (source) => {
   const script = new Blob([source], { type: "text/javascript" });
   const { default: grid } = await import(URL.createObjectURL(script));
   const tile = (id) => ({ id, given: "cat", suggested: "dog", confidence: 0.9, origin: "held-out",
-    reasons: [], sentence: "No picture here.", bytes: null });
+    suggestions: [["dog", 0.9]], reasons: [], sentence: "No picture here.", bytes: null });
   const traits = { state: { vocab: ["cat", "dog"], total: 2, page_size: 24, pages: 1, round: 1, epoch: 1 },
-    counts: { total: 2, reviewed: 0, errors: 0 } };
+    counts: { total: 2, reviewed: 0, errors: 0 }, offers: {}, added: [], outlook: "" };
   const heard = {};
   window.asked = [];
   window.tell = (message) => heard["msg:custom"](message, [new DataView(new ArrayBuffer(0))]);

@@ -45,3 +45,30 @@ def test_keys_in_the_grid_never_reach_the_notebook(
     assert len(saved) < 50_000  # no pixel lies in a saved notebook
     assert "data:image" not in saved
     assert json.loads(saved)["cells"][0]["cell_type"] == "code"
+
+
+def test_a_restarted_kernel_is_told_and_the_cell_run_again_goes_on_where_one_was(
+    browser: Browser, notebook: Path, env: dict[str, str]
+) -> None:
+    with jupyterlab(notebook, environment=env) as address:
+        page = browser.new_page(viewport={"width": 1300, "height": 900})
+        page.goto(address)
+        cells = page.locator(".jp-Notebook .jp-Cell")
+        expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
+        cells.first.click(timeout=60_000)
+        page.keyboard.press("Shift+Enter")
+        expect(page.locator(".cleaner-grid .tile img").first).to_be_visible(timeout=60_000)
+        page.locator(".cleaner-grid .tiles").focus()
+        page.keyboard.press("a")
+        expect(page.locator(".cleaner-grid .status")).to_contain_text("24 of 60 reviewed")
+        page.get_by_role("menuitem", name="Kernel").click()
+        page.get_by_text("Restart Kernel…", exact=True).click()
+        page.get_by_role("button", name="Confirm Kernel Restart").click()
+        told = page.locator(".cleaner-grid .head .note")
+        expect(told).to_contain_text("The kernel was restarted or has ended", timeout=60_000)
+        expect(told).to_contain_text("run the cell of this grid again")
+        cells.first.click()
+        page.keyboard.press("Shift+Enter")
+        expect(page.locator(".cleaner-grid .status")).to_contain_text("Page 2 of 3", timeout=60_000)
+        expect(page.locator(".cleaner-grid .status")).to_contain_text("24 of 60 reviewed")
+        page.close()

@@ -197,6 +197,33 @@ def test_threads_that_decide_at_once_lose_nothing(ann: Journal) -> None:
     assert len(ann.standing()) == 40
 
 
+def test_redo_brings_back_undo_by_undo_until_something_new_is_decided(ann: Journal) -> None:
+    for label in ("cat", "dog", "cow"):
+        ann.decide([("a", "relabel", label)], round=1)
+    for _ in range(3):
+        ann.undo(round=1)
+    with pytest.raises(Refused, match="nothing to undo"):
+        ann.undo(round=1)
+    for label in ("cat", "dog"):
+        ann.redo(round=1)
+        assert verdict_of(ann, "a") == ("relabel", label)
+    ann.undo(round=1)
+    assert verdict_of(ann, "a") == ("relabel", "cat")
+    ann.decide([("b", "keep", None)], round=1)
+    with pytest.raises(Refused, match="nothing to redo"):
+        ann.redo(round=1)
+
+
+def test_nobody_redoes_over_what_somebody_else_decided(ann: Journal, bob: Journal) -> None:
+    ann.decide([("a", "keep", None), ("b", "keep", None)], round=1)
+    ann.undo(round=1)
+    bob.decide([("a", "delete", None)], round=1)
+    assert [event.item for event in ann.redo(round=1)] == ["b"]
+    assert verdict_of(ann, "a") == ("delete", None)
+    with pytest.raises(Refused):
+        bob.redo(round=1)
+
+
 WRITER = """
 import sys
 from cleaner.review.database import open_database
@@ -225,7 +252,8 @@ VERDICTS = st.one_of(
     st.tuples(ITEMS, st.just("relabel"), st.sampled_from(["cat", "dog"])),
 )
 BATCHES = st.lists(VERDICTS, min_size=1, max_size=3, unique_by=lambda verdict: verdict[0])
-STEPS = st.lists(st.tuples(st.sampled_from(["ann", "bob"]), st.one_of(st.just("undo"), BATCHES)), max_size=12)
+STEP = st.one_of(st.sampled_from(["undo", "redo"]), BATCHES)
+STEPS = st.lists(st.tuples(st.sampled_from(["ann", "bob"]), STEP), max_size=12)
 
 
 def with_journals(act: Callable[[dict[str, Journal]], None]) -> None:
@@ -235,9 +263,9 @@ def with_journals(act: Callable[[dict[str, Journal]], None]) -> None:
         engine.dispose()
 
 
-def try_undo(journal: Journal) -> tuple[Decision, ...]:
+def attempt(take_back: Callable[..., tuple[Decision, ...]]) -> tuple[Decision, ...]:
     try:
-        return journal.undo(round=1)
+        return take_back(round=1)
     except Refused:
         return ()
 
@@ -249,29 +277,33 @@ def test_the_fold_over_all_events_is_what_stands_whoever_decides(steps: list[tup
         for name, step in steps:
             journal = journals[name]
             before, standing = journal.events(), journal.standing()
-            events = try_undo(journal) if step == "undo" else journal.decide(step, round=1)
+            back = {"undo": journal.undo, "redo": journal.redo}.get(step) if isinstance(step, str) else None
+            events = attempt(back) if back else journal.decide(step, round=1)
             assert journal.events() == before + events
             assert journal.standing() == fold(before + events)
-            for event in events if step == "undo" else ():
+            for event in events if back else ():
                 assert event.item not in standing or standing[event.item].by == name
         assert journals["ann"].standing() == journals["bob"].standing()
 
     with_journals(act)
 
 
-@settings(max_examples=12, deadline=None)
-@given(st.lists(st.one_of(st.just("undo"), BATCHES), max_size=12))
-def test_one_persons_undo_is_a_stack(steps: list[object]) -> None:
+@settings(max_examples=25, deadline=None)
+@given(st.lists(STEP, max_size=16))
+def test_one_persons_undo_and_redo_are_two_stacks(steps: list[object]) -> None:
     def act(journals: dict[str, Journal]) -> None:
-        ann, stack = journals["ann"], [{}]
+        ann, past, future = journals["ann"], [{}], []
         for step in steps:
             if step == "undo":
-                assert bool(try_undo(ann)) == (len(stack) > 1)
-                stack = stack[:-1] if len(stack) > 1 else stack
+                assert bool(attempt(ann.undo)) == (len(past) > 1)
+                future += [past.pop()] if len(past) > 1 else []
+            elif step == "redo":
+                assert bool(attempt(ann.redo)) == bool(future)
+                past += [future.pop()] if future else []
             else:
                 ann.decide(step, round=1)
-                stack.append(said(ann))
-            assert said(ann) == stack[-1]
+                past, future = [*past, said(ann)], []
+            assert said(ann) == past[-1]
 
     with_journals(act)
 

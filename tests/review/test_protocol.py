@@ -1,15 +1,36 @@
 """Whatever the browser sends is understood, or refused in a sentence."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cleaner.errors import Refused
-from cleaner.review.protocol import AskDecide, AskPage, AskUndo, Terms, parse, request_of
+from cleaner.review.filters import Filter
+from cleaner.review.protocol import (
+    ASKS,
+    AskDecide,
+    AskEvidence,
+    AskFind,
+    AskFull,
+    AskPage,
+    AskRedo,
+    AskUndo,
+    Terms,
+    parse,
+    request_of,
+)
 
-TERMS = Terms(label_of={"a.jpg": "cat", "b.jpg": "dog"}.get, vocab=("cat", "dog", "cow"), pages=3)
+TERMS = Terms(
+    label_of={"a.jpg": "cat", "b.jpg": "dog"}.get,
+    vocab=("cat", "dog", "cow"),
+    pages=3,
+    found={7: 2},
+    class_problem=lambda name: "it has a slash" if "/" in name else None,
+)
+ANYTHING = {"given": None, "suggested": None, "origin": None, "verdict": None, "name": ""}
 
 
 def message(**fields: object) -> dict[str, object]:
@@ -28,6 +49,14 @@ def test_each_kind_of_message_is_understood() -> None:
     assert parse(message(kind="page", page=2), terms=TERMS) == AskPage(2)
     assert parse(message(kind="page", page=None), terms=TERMS) == AskPage(None)
     assert parse(message(kind="undo"), terms=TERMS) == AskUndo()
+    assert parse(message(kind="page", page=1, found=7), terms=TERMS) == AskPage(1, found=7)
+    assert parse(message(kind="undo", found=7), terms=TERMS) == AskUndo(7)
+    assert parse(message(kind="redo"), terms=TERMS) == AskRedo()
+    assert parse(message(kind="full", id="a.jpg"), terms=TERMS) == AskFull("a.jpg")
+    assert parse(message(kind="evidence", id="b.jpg"), terms=TERMS) == AskEvidence("b.jpg")
+    wanted = {**ANYTHING, "given": "cat", "origin": "held-out", "verdict": "errors", "name": "IMG"}
+    found = parse(message(kind="find", filter=wanted), terms=TERMS)
+    assert found == AskFind(Filter(given="cat", origin="held-out", verdict="errors", name="IMG"))
     asked = parse(verdicts(entry(), entry(id="b.jpg", action="relabel", label="cow")), terms=TERMS)
     assert asked == AskDecide((("a.jpg", "keep", None), ("b.jpg", "relabel", "cow")))
 
@@ -46,6 +75,17 @@ def test_each_kind_of_message_is_understood() -> None:
         (message(kind="page", page=-1), "no page -1"),
         (message(kind="page", page="../../etc"), "no page"),
         (message(kind="page", page=True), "no page True"),
+        (message(kind="page", page=2, found=7), "no page 2; this queue has pages 0 to 1"),
+        (message(kind="page", page=0, found=8), "is gone; choose the filter again"),
+        (message(kind="undo", found="7"), "is gone; choose the filter again"),
+        (message(kind="full", id="../../etc/passwd"), "not in this queue"),
+        (message(kind="evidence", id=None), "not in this queue"),
+        (message(kind="find", filter="cat"), "did not come as one"),
+        (message(kind="find", filter={**ANYTHING, "given": "lynx"}), "'lynx' is nothing that a filter"),
+        (message(kind="find", filter={**ANYTHING, "verdict": "__class__"}), "is nothing that a filter"),
+        (message(kind="find", filter={**ANYTHING, "origin": ["held-out"]}), "is nothing that a filter"),
+        (message(kind="find", filter={**ANYTHING, "name": "x" * 501}), "at most 500 characters"),
+        (message(kind="find", filter={**ANYTHING, "name": None}), "at most 500 characters"),
         (message(verdicts="keep"), "did not come as a list"),
         (message(verdicts=[entry()] * 10_001), "10,001 verdicts came at once; send at most 10,000"),
         (verdicts("a.jpg"), "is no verdict"),
@@ -66,6 +106,19 @@ def test_what_is_malformed_is_refused_in_a_sentence(hostile: object, sentence: s
         parse(hostile, terms=TERMS)
 
 
+def test_a_new_class_is_taken_when_it_is_said_to_be_new_and_its_name_will_do() -> None:
+    lynx = [entry(action="relabel", label="lynx")]
+    assert parse(message(verdicts=lynx, new=True), terms=TERMS) == AskDecide((("a.jpg", "relabel", "lynx"),))
+    for known in ("dog", "cow"):
+        parse(message(verdicts=[entry(action="relabel", label=known)], new=True), terms=TERMS)
+    with pytest.raises(Refused, match="is not one of the 3 classes"):
+        parse(message(verdicts=lynx), terms=TERMS)
+    with pytest.raises(Refused, match="This can't be a class: it has a slash"):
+        parse(message(verdicts=[entry(action="relabel", label="../x")], new=True), terms=TERMS)
+    with pytest.raises(Refused, match="No class can be added here"):
+        parse(message(verdicts=lynx, new=True), terms=replace(TERMS, class_problem=None))
+
+
 def test_a_refusal_does_not_repeat_a_whole_hostile_text() -> None:
     with pytest.raises(Refused) as caught:
         parse(verdicts(entry(id="x" * 100_000)), terms=TERMS)
@@ -78,8 +131,15 @@ JSON = st.recursive(
     max_leaves=8,
 )
 SHAPED = st.fixed_dictionaries(
-    {"kind": st.sampled_from(["page", "decide", "undo"]) | JSON, "request": st.just(1) | JSON},
-    optional={"page": JSON, "verdicts": JSON | st.lists(st.fixed_dictionaries({"id": JSON, "action": JSON}))},
+    {"kind": st.sampled_from(ASKS) | JSON, "request": st.just(1) | JSON},
+    optional={
+        "page": JSON,
+        "found": JSON,
+        "id": JSON,
+        "filter": JSON | st.fixed_dictionaries({"given": JSON, "verdict": JSON, "name": JSON}),
+        "new": st.booleans(),
+        "verdicts": JSON | st.lists(st.fixed_dictionaries({"id": JSON, "action": JSON})),
+    },
 )
 
 
@@ -88,4 +148,4 @@ def test_no_message_does_anything_but_parse_or_be_refused(hostile: object) -> No
     request_of(hostile)
     with suppress(Refused):
         asked = parse(hostile, terms=TERMS)
-        assert isinstance(asked, AskPage | AskUndo) or asked == AskDecide(())
+        assert isinstance(asked, AskPage | AskUndo | AskRedo | AskFind) or asked == AskDecide(())

@@ -2,294 +2,26 @@
 // It decides nothing for good: a verdict is drawn as pending until Python says that the journal has it.
 // Names and labels are hostile: text goes through textContent only.
 
-/** @typedef {{id: string, action: string, label: string | null}} Verdict */
-/**
- * @typedef {object} Tile
- * @property {string} id
- * @property {string} given
- * @property {string | null} suggested
- * @property {number | null} confidence
- * @property {string} origin
- * @property {string[]} reasons
- * @property {string | null} sentence shown instead of a picture
- * @property {[number, number] | null} bytes offset and length of the picture in the page's buffer
- */
-/** @typedef {{tile: Tile, image: HTMLImageElement | null}} Shown */
-/** @typedef {{number: number, shown: Shown[]}} Page */
+import {
+  EVERYTHING, HELP, Ledger, VERDICTS, between, classKeys, columnsFor, commandOf, counted, filterTold, isMove, isNarrow, moved, paceOf, percent, progress,
+  relabelled, told, toggled, verdictOf,
+} from "./rules.mjs";
+import { button, byMouse, drawTile, heard, icon, judging, make, named, tool, withImage } from "./pieces.mjs";
+import { Picker } from "./picker.mjs";
+import { Strip, evidenceIn } from "./evidence.mjs";
+import { FullView, pictureIn } from "./full.mjs";
+import { FilterBar } from "./filter.mjs";
+import { Wire } from "./wire.mjs";
 
-// --- what both sides agree on; compared with protocol.py by a test --------------------------------
+/** @typedef {import("./rules.mjs").Tile} Tile */
+/** @typedef {import("./rules.mjs").Verdict} Verdict */
+/** @typedef {import("./rules.mjs").Filter} Filter */
+/** @typedef {import("./pieces.mjs").Shown} Shown */
+/** @typedef {{number: number, shown: Shown[], elements: HTMLElement[]}} Page */
+/** @typedef {{found: number | null, total: number, pages: number}} Scope what pages are counted in: the queue, or what a filter found */
 
-export const ASKS = ["page", "decide", "undo"];
-export const ANSWERS = ["page", "saved", "refused"];
-export const ACTIONS = ["keep", "relabel", "delete", "unsure", "clear"];
-
-// --- pure functions --------------------------------------------------------------------------------
-
-const PATIENCE = 10_000; // milliseconds before a silent kernel is mentioned
-const COLUMNS = [1, 2, 3, 4, 6, 8, 12, 24]; // each fills a page of 24 without a gap
-const MOST_OPTIONS = 100;
-
-/** How each verdict is told: a word, a sign and a key, so that colour is never alone. */
-export const VERDICTS = {
-  keep: { word: "fine", icon: "check", key: "Space" },
-  relabel: { word: "relabel", icon: "arrow", key: "1–9 or /" },
-  delete: { word: "remove", icon: "cross", key: "X" },
-  unsure: { word: "can’t tell", icon: "question", key: "U" },
-  clear: { word: "no verdict", icon: "back", key: "C" },
-};
-
-const ORIGINS = {
-  "held-out": "The model never learned from this picture.",
-  "in-sample": "The model learned from this picture, so it may have memorised a wrong label.",
-  "out-of-fold": "The model that judged this picture never learned from it.",
-};
-
-const COMMANDS = {
-  " ": "fine", Enter: "accept", x: "remove", Delete: "remove", u: "unsure", c: "clear", z: "undo", a: "rest", "/": "pick",
-  "+": "bigger", "=": "bigger", "-": "smaller", "?": "help", PageDown: "next", PageUp: "previous",
-  ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down", Home: "first", End: "last",
-};
-
-const MOVES = ["left", "right", "up", "down", "first", "last"];
-
-/** @type {[string[], string][]} */
-const HELP = [
-  [["Space"], "the label is fine"],
-  [["Enter"], "accept the model’s suggestion"],
-  [["1–9"], "relabel to the class shown below the grid"],
-  [["/"], "relabel to any class: type a few letters"],
-  [["X", "Delete"], "doesn’t belong here: remove"],
-  [["U"], "can’t tell"],
-  [["C"], "clear the verdict"],
-  [["Z", "Ctrl+Z"], "undo"],
-  [["A"], "the rest of the page is fine, next page"],
-  [["←", "→", "↑", "↓", "Home", "End"], "move on this page"],
-  [["PageDown", "PageUp"], "next and previous page"],
-  [["+", "−"], "bigger and smaller pictures"],
-];
-
-/**
- * Give digits to classes: a class named by one digit has that key, the others take 1–9 in order.
- * @param {string[]} vocab @returns {Map<string, string>} digit to class
- */
-export function classKeys(vocab) {
-  const keys = new Map(vocab.filter((name) => /^[0-9]$/.test(name)).map((name) => [name, name]));
-  const free = [..."123456789"].filter((digit) => !keys.has(digit));
-  const others = vocab.filter((name) => !/^[0-9]$/.test(name));
-  for (const [at, digit] of free.slice(0, others.length).entries()) keys.set(digit, others[at]);
-  return new Map([...keys].sort(([one], [two]) => ((one || "0") < (two || "0") ? -1 : 1)));
-}
-
-/**
- * Name what a key press asks for, null where it is not the grid's. Digits come back as themselves.
- * Held keys only move: a verdict needs a press of its own.
- * @param {{key: string, ctrlKey?: boolean, metaKey?: boolean, altKey?: boolean, shiftKey?: boolean, repeat?: boolean}} press
- */
-export function commandOf(press) {
-  const key = press.key.length === 1 ? press.key.toLowerCase() : press.key;
-  if (press.altKey || (key === "z" && press.shiftKey)) return null;
-  if (press.ctrlKey || press.metaKey) return key === "z" ? "undo" : null;
-  const command = /^[0-9]$/.test(key) ? key : Object.hasOwn(COMMANDS, key) ? COMMANDS[key] : null;
-  const mayRepeat = MOVES.includes(command) || command === "next" || command === "previous";
-  return press.repeat && command !== null && !mayRepeat ? "held" : command;
-}
-
-/** Return the tile that a move leads to. @param {string} move @param {number} at @param {number} count @param {number} columns */
-export function moved(move, at, count, columns) {
-  const to = { left: at - 1, right: at + 1, up: at - columns, down: at + columns, first: 0, last: count - 1 }[move];
-  if (move === "down" && to >= count) return Math.floor(at / columns) < Math.floor((count - 1) / columns) ? count - 1 : at;
-  return to < 0 || to >= count ? at : to;
-}
-
-/**
- * Say how many tiles stand side by side: tiles of 200 to 320 pixels, or some steps bigger or smaller.
- * @param {number} width in CSS pixels @param {number} steps positive is bigger
- */
-export function columnsFor(width, steps) {
-  const wanted = width / Math.min(320, Math.max(200, width / 8));
-  const nearest = COLUMNS.reduce((best, each) => (Math.abs(each - wanted) < Math.abs(best - wanted) ? each : best));
-  return COLUMNS[Math.min(COLUMNS.length - 1, Math.max(0, COLUMNS.indexOf(nearest) - steps))];
-}
-
-/** @param {string} text */
-const plain = (text) => text.normalize("NFD").replace(/\p{Diacritic}/gu, "").toLowerCase();
-
-/**
- * Rank the classes that fit what was typed: whole name, beginning, beginning of a word, anywhere.
- * With nothing typed, the suggested class comes first.
- * @param {string[]} vocab @param {string} typed @param {string | null} suggested @returns {string[]}
- */
-export function matching(vocab, typed, suggested) {
-  const wanted = plain(typed.trim());
-  if (!wanted) return suggested === null ? vocab : [suggested, ...vocab.filter((name) => name !== suggested)];
-  /** @param {string} name */
-  const rank = (name) => {
-    const at = name.indexOf(wanted);
-    if (at <= 0) return at < 0 ? 4 : name === wanted ? 0 : 1;
-    return name.split(/[\s_.-]+/).some((word) => word.startsWith(wanted)) ? 2 : 3;
-  };
-  const ranked = vocab.map((name) => ({ name, rank: rank(plain(name)) })).filter((entry) => entry.rank < 4);
-  return ranked.sort((one, two) => one.rank - two.rank).map((entry) => entry.name);
-}
-
-/** Make the verdict for a class that was chosen: its own label again means that it is fine. @param {Tile} tile @param {string} label */
-export function relabelled(tile, label) {
-  return label === tile.given ? { id: tile.id, action: "keep", label: null } : { id: tile.id, action: "relabel", label };
-}
-
-/** Write a probability. @param {number | null} p */
-export function percent(p) {
-  if (p === null) return "";
-  if (p < 1 && p > 0.995) return ">99%";
-  return `${Math.round(p * 100)}%`;
-}
-
-/** Put a verdict in words. @param {Verdict | null} verdict */
-export function told(verdict) {
-  if (verdict === null) return VERDICTS.clear.word;
-  return verdict.action === "relabel" ? verdict.label : VERDICTS[verdict.action].word;
-}
-
-/** Describe a tile to somebody who hears it. @param {Tile} tile @param {Verdict | null} verdict @param {boolean} pending */
-export function spoken(tile, verdict, pending) {
-  const model = tile.suggested === null ? `the model agrees, ${percent(tile.confidence)}` : `the model suggests ${tile.suggested}, ${percent(tile.confidence)}`;
-  const state = verdict?.action === "relabel" ? `relabel to ${verdict.label}` : told(verdict);
-  return `${tile.given}; ${model}; ${tile.origin}; ${state}${pending ? ", not saved yet" : ""}; ${tile.id}`;
-}
-
-/** @param {number} count @param {string} one @param {string} [many] */
-const counted = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
-
-/** Say where the review stands. @param {number} page @param {number} pages @param {{reviewed: number, total: number, errors: number}} counts */
-export function progress(page, pages, counts) {
-  const [reviewed, total] = [counts.reviewed, counts.total].map((count) => count.toLocaleString("en"));
-  return [`Page ${page + 1} of ${pages}`, `${reviewed} of ${total} reviewed`, `${counted(counts.errors, "error")} found`];
-}
-
-/**
- * Keep what the journal has apart from what is only drawn: a refusal then needs no undoing.
- * `saved` maps ids to verdicts; `pending` maps request numbers to the verdicts on their way.
- */
-export class Ledger {
-  constructor() {
-    /** @type {Map<string, Verdict>} */ this.saved = new Map();
-    /** @type {Map<number, Verdict[]>} */ this.pending = new Map();
-  }
-  /** @param {number} request @param {Verdict[]} verdicts */
-  hold(request, verdicts) { this.pending.set(request, verdicts); }
-  /** Forget what was on its way and return the ids it spoke of. @param {number} request */
-  drop(request) {
-    const ids = (this.pending.get(request) ?? []).map((verdict) => verdict.id);
-    this.pending.delete(request);
-    return ids;
-  }
-  /** @param {Verdict[]} verdicts */
-  keep(verdicts) { for (const verdict of verdicts) this.saved.set(verdict.id, verdict); }
-  /** @param {string} id */
-  isPending(id) { return [...this.pending.values()].some((verdicts) => verdicts.some((verdict) => verdict.id === id)); }
-  /** Return the verdict to draw. @param {string} id @returns {Verdict | null} */
-  of(id) {
-    const waiting = [...this.pending.values()].flat().reverse().find((verdict) => verdict.id === id);
-    const verdict = waiting ?? this.saved.get(id) ?? null;
-    return verdict === null || verdict.action === "clear" ? null : verdict;
-  }
-}
-
-// --- small pieces of the page ----------------------------------------------------------------------
-
-const ICONS = {
-  check: "M3 8.5 6.5 12 13 4.5", arrow: "M2.5 8h10M8.5 4l4 4-4 4", cross: "M4 4l8 8M12 4l-8 8",
-  question: "M5.2 5.6a2.9 2.9 0 1 1 4.3 2.5c-1 .6-1.5 1.1-1.5 2.2M8 13v.2", list: "M3 4.5h10M3 8h10M3 11.5h6",
-  back: "M4 6h6a3 3 0 0 1 0 6.5H6M6.5 3.5 4 6l2.5 2.5",
-};
-
-/**
- * Make an element. `children` are elements or texts; texts are never read as HTML.
- * @param {string} tag @param {Record<string, string | boolean>} [attributes] @param {(Node | string)[]} children
- */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== false) element.setAttribute(name, String(value));
-  // Jupyter looks for this on the very element that has the focus: without it, «d d» there deletes the cell.
-  if (tag === "button" || tag === "input" || "tabindex" in attributes) element.setAttribute("data-lm-suppress-shortcuts", "true");
-  element.append(...children);
-  return element;
-}
-
-/** @param {string} name */
-function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("aria-hidden", "true");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
-}
-
-/** Isolate a hostile name: its direction must not turn the text around it. @param {string} text @param {string} kind */
-const named = (text, kind) => make("bdi", { class: kind, dir: "auto", title: text }, text);
-
-/** Decode a picture before it is shown; the blob's address is given back at once. @param {Uint8Array} bytes */
-async function decoded(bytes) {
-  const url = URL.createObjectURL(new Blob([bytes]));
-  const image = new Image();
-  image.alt = "";
-  image.draggable = false;
-  image.src = url;
-  try {
-    await image.decode();
-    return image;
-  } catch {
-    return null;
-  } finally {
-    URL.revokeObjectURL(url);
-  }
-}
-
-/** @param {Tile} tile @param {DataView} pixels @returns {Promise<Shown>} */
-async function withImage(tile, pixels) {
-  if (tile.bytes === null) return { tile, image: null };
-  const [offset, length] = tile.bytes;
-  const image = await decoded(new Uint8Array(pixels.buffer, pixels.byteOffset + offset, length));
-  return { tile: image ? tile : { ...tile, sentence: "The browser can’t show this picture." }, image };
-}
-
-/** A button that acts without taking the keys away from the grid. @param {string} command @param {string} title @param {(Node | string)[]} children */
-function button(command, title, ...children) {
-  return make("button", { type: "button", "data-command": command, title }, ...children);
-}
-
-/** @param {string} command @param {string} sign @param {string} title */
-function tool(command, sign, title) {
-  const made = button(command, title, icon(sign));
-  made.tabIndex = -1;
-  made.setAttribute("aria-label", title);
-  return made;
-}
-
-/** Draw one tile, without its verdict. @param {Shown} shown @param {number} at @param {number} row @param {string} prefix */
-function drawTile({ tile, image }, at, row, prefix) {
-  const photo = make("div", { class: "photo" }, image ?? make("p", { class: "sentence", dir: "auto" }, tile.sentence ?? ""));
-  const suggestion = tile.suggested === null
-    ? [make("span", { class: "agrees" }, "model agrees")]
-    : [icon("arrow"), named(tile.suggested, "suggested")];
-  const accept = tile.suggested === null ? [] : [tool("accept", "arrow", `Relabel to ${tile.suggested} (Enter)`)];
-  const tools = make("div", { class: "tools" },
-    tool("fine", "check", "Fine (Space)"), ...accept, tool("pick", "list", "Another class… (/)"),
-    tool("unsure", "question", "Can’t tell (U)"), tool("remove", "cross", "Remove (X)"));
-  const caption = make("div", { class: "caption" },
-    make("div", { class: "line" }, named(tile.given, "given")),
-    make("div", { class: "line model" }, ...suggestion),
-    make("div", { class: "line facts" }, make("span", { title: tile.reasons.join("; ") }, percent(tile.confidence)),
-      make("span", { class: "origin", title: ORIGINS[tile.origin] ?? "" }, tile.origin)));
-  photo.append(make("div", { class: "badge" }), tools);
-  photo.title = tile.id;
-  const cell = make("div", { role: "gridcell", id: `${prefix}-${at}`, class: "cell" }, photo, caption);
-  return make("div", { role: "row", "aria-rowindex": String(row + 1), class: "tile", "data-at": String(at) }, cell);
-}
-
-// --- the view --------------------------------------------------------------------------------------
+const REMEMBERED = 400; // verdicts that the pace looks back on
+const EVIDENCE_KEPT = 60;
 
 let views = 0;
 
@@ -299,15 +31,24 @@ class View {
   constructor(model, el) {
     this.model = model;
     this.prefix = `cleaner-${++views}`;
-    this.request = Math.floor(Math.random() * 2 ** 31) * 2 ** 20; // no two views may share a number
-    /** @type {Map<number, {resolve: Function, reject: Function, timer: number, late: boolean}>} */
-    this.waiting = new Map();
+    this.wire = new Wire(model, () => { this.drawStatus(); this.drawTiles(); });
     this.ledger = new Ledger();
     /** @type {Map<number, Promise<Page>>} */ this.pages = new Map();
-    /** @type {Page} */ this.page = { number: 0, shown: [] };
+    /** @type {Map<string, Promise<any>>} */ this.evidence = new Map();
+    /** @type {Page} */ this.page = { number: 0, shown: [], elements: [] };
+    /** @type {Scope} */ this.scope = { found: null, total: 0, pages: 1 };
+    /** @type {Filter} */ this.filter = EVERYTHING;
     this.wanted = 0;
     this.at = 0;
+    /** @type {ReadonlySet<number>} */ this.selected = new Set();
+    /** @type {number | null} where a selection begins */ this.anchor = null;
+    /** @type {Tile[]} what the picker is open for */ this.picking = [];
+    /** @type {Set<string>} in blind mode, whose label was shown */ this.seen = new Set();
+    /** @type {number[]} */ this.times = [];
+    /** @type {{verdict: Verdict, tiles: {id: string, given: string}[]} | null} what is offered after a verdict */ this.alike = null;
+    this.blind = false;
     this.bigger = 0;
+    this.columns = 1;
     this.trouble = "";
     this.unsaved = false;
     this.hint = "";
@@ -317,49 +58,54 @@ class View {
     this.open();
   }
 
+  get vocab() { return [...this.model.get("state").vocab, ...this.model.get("added")]; }
+  get keys() { return classKeys(this.vocab); }
+  get current() { return this.page.shown[this.at]; }
+
   // What is on the page.
 
   /** @param {HTMLElement} el */
   build(el) {
     this.status = make("p", { class: "status" });
     this.bar = make("div", { class: "meter", role: "progressbar", "aria-label": "Reviewed", "aria-valuemin": "0" }, make("span"));
+    this.outlook = make("p", { class: "outlook", role: "status" });
     this.note = make("p", { class: "note", role: "status" });
     this.about = make("p", { class: "about" });
-    this.grid = make("div", { class: "tiles", role: "grid", tabindex: "0", "aria-label": "Pictures to review", "aria-readonly": "true" });
+    this.grid = make("div", { class: "tiles", role: "grid", tabindex: "0", "aria-label": "Pictures to review", "aria-readonly": "true", "aria-multiselectable": "true" });
     this.legend = make("div", { class: "legend" });
     this.live = make("p", { class: "heard", "aria-live": "polite" });
+    this.tools = make("div", { class: "tools" }, ...judging());
+    this.corner = make("div", { class: "corner" }, byMouse(tool("full", "open", "Full size", "F")), byMouse(tool("select", "check", "Select", "Ctrl+click")));
     this.help = this.buildHelp();
-    this.picker = this.buildPicker();
-    const head = make("div", { class: "head" }, make("div", { class: "bar" }, this.status, this.buildToolbar()), this.bar, this.note, this.about);
+    this.strip = new Strip({ withModel: false });
+    this.strip.element.hidden = true;
+    this.picker = new Picker(this.prefix, { vocab: () => this.vocab, mayAdd: () => this.model.get("offers").classes,
+      choose: (label, isNew) => this.choose(label, isNew), leave: () => this.focus() });
+    this.full = new FullView({ picture: (id) => this.wire.ask("full", { id }).then(pictureIn), closed: () => this.focus() });
+    this.filters = new FilterBar({ vocab: () => this.vocab, wanted: (filter) => this.narrow(filter), offers: this.model.get("offers") });
+    this.head = make("div", { class: "head" }, make("div", { class: "bar" }, this.status, this.buildToolbar()), this.bar, this.outlook,
+      this.filters.element, this.note, this.about, this.strip.element);
     this.root = make("section", { class: "cleaner-grid", "aria-label": "Review" },
-      head, this.grid, this.legend, this.picker, this.help, this.live);
+      this.head, this.grid, this.legend, this.picker.element, this.help, this.full.dialog, this.live);
     el.append(this.root);
     this.sized = new ResizeObserver(() => this.onSize());
-    this.sized.observe(this.root);
+    for (const element of [this.root, this.head]) this.sized.observe(element);
   }
 
   buildToolbar() {
     return make("div", { class: "toolbar", role: "toolbar", "aria-label": "Review" },
       button("previous", "Previous page (PageUp)", "Previous"), button("next", "Next page (PageDown)", "Next"),
-      button("rest", "All that is undecided on this page is fine; next page (A)", "Rest is fine"), button("undo", "Take back the last verdict (Z)", "Undo"),
-      button("smaller", "Smaller pictures (−)", "Smaller"), button("bigger", "Bigger pictures (+)", "Bigger"), button("help", "All keys (?)", "Help"));
+      button("rest", "All that is undecided on this page is fine; next page (A)", "Rest is fine"),
+      tool("undo", "back", "Undo", "Z"), tool("redo", "forth", "Redo", "Shift+Z"), tool("smaller", "minus", "Smaller", "−"), tool("bigger", "plus", "Bigger", "+"),
+      button("filter", "Show some pictures only (L)", "Filter"), button("help", "All keys (?)", "Help"));
   }
 
   buildHelp() {
-    const rows = HELP.flatMap(([keys, meaning]) => [make("dt", {}, ...keys.map((key) => make("kbd", {}, key))), make("dd", {}, meaning)]);
-    return make("dialog", { class: "help", "aria-labelledby": `${this.prefix}-help` },
+    const rows = HELP.map(([keys, meaning]) => make("div", {}, make("dt", {}, ...keys.map((key) => make("kbd", {}, key))), make("dd", {}, meaning)));
+    return /** @type {HTMLDialogElement} */ (make("dialog", { class: "help", "aria-labelledby": `${this.prefix}-help` },
       make("h2", { id: `${this.prefix}-help` }, "Keys"), make("dl", {}, ...rows),
       make("p", {}, "Keys work while the grid has the focus. Every verdict is saved at once, and nothing is moved or deleted until you apply it."),
-      make("form", { method: "dialog" }, make("button", { title: "Close (Esc)" }, "Close")));
-  }
-
-  buildPicker() {
-    const list = `${this.prefix}-classes`;
-    this.typed = /** @type {HTMLInputElement} */ (make("input", { type: "text", role: "combobox", "aria-label": "Relabel to", "aria-controls": list,
-      "aria-expanded": "true", "aria-autocomplete": "list", placeholder: "Relabel to…", autocomplete: "off", spellcheck: "false", dir: "auto" }));
-    this.options = make("ul", { id: list, role: "listbox", "aria-label": "Classes" });
-    this.more = make("p", { class: "more" });
-    return make("div", { class: "picker", hidden: true }, this.typed, this.options, this.more);
+      make("form", { method: "dialog" }, make("button", { title: "Close (Esc)" }, "Close"))));
   }
 
   // What happens.
@@ -371,35 +117,49 @@ class View {
     on(this.root, "keydown", (event) => this.onKey(event));
     on(this.root, "mousedown", (event) => this.onMouseDown(event));
     on(this.root, "click", (event) => this.onClick(event));
-    on(this.typed, "input", () => this.drawOptions());
-    on(this.typed, "blur", () => this.closePicker());
-    on(this.help, "close", () => this.grid.focus({ preventScroll: true }));
-    this.changed = () => this.open();
-    this.recounted = () => this.recount();
-    this.received = (message, buffers) => this.onMessage(message, buffers);
-    this.model.on("change:state", this.changed);
-    this.model.on("change:counts", this.recounted);
-    this.model.on("msg:custom", this.received);
+    on(this.grid, "dblclick", (event) => event.target.closest(".photo") && !event.target.closest("button") && this.openFull());
+    on(this.grid, "pointerover", (event) => this.bringTools(event.target.closest(".photo")));
+    on(this.help, "close", () => this.focus());
+    on(window, "beforeunload", (event) => this.ledger.pending.size && event.preventDefault());
+    for (const part of [this.picker, this.full, this.filters]) part.listen(signal);
+    this.heard = {
+      "change:state": () => this.open(), "change:counts": () => this.recount(), "change:added": () => this.drawLegend(), "change:outlook": () => this.drawStatus(),
+      "msg:custom": (message, buffers) => this.onMessage(message, buffers), "comm_live_update": () => this.wire.probe(0),
+    };
+    for (const [event, act] of Object.entries(this.heard)) this.model.on(event, act);
   }
 
   close() {
     this.listeners.abort();
     this.sized.disconnect();
-    this.model.off("change:state", this.changed);
-    this.model.off("change:counts", this.recounted);
-    this.model.off("msg:custom", this.received);
-    for (const { timer } of this.waiting.values()) clearTimeout(timer);
+    this.wire.close();
+    for (const [event, act] of Object.entries(this.heard)) this.model.off(event, act);
   }
 
   /** @param {KeyboardEvent} event */
   onKey(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.isComposing || this.help.contains(target)) return;
-    const inPicker = target === this.typed;
+    const own = target.matches("input, select") && target !== this.picker.typed;
+    const inPicker = target === this.picker.typed;
     const forButton = target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ");
-    const handled = inPicker ? this.onPickerKey(event.key) : !forButton && this.act(commandOf(event));
+    const command = forButton ? null : this.unhurried(commandOf(event), event.repeat);
+    const handled = inPicker ? this.picker.onKey(event.key) : own ? this.onFieldKey(target, event.key) : this.act(command);
     if (handled) event.preventDefault();
-    if (handled || inPicker) event.stopPropagation();
+    if (handled || inPicker || own) event.stopPropagation();
+  }
+
+  /** Let a held key turn to the next page only when this one is shown. @param {string | null} command @param {boolean} repeat */
+  unhurried(command, repeat) {
+    return repeat && (command === "next" || command === "previous") && this.wanted !== this.page.number ? "held" : command;
+  }
+
+  /** Keys in a field are the field's, except the ones that leave it. @param {HTMLElement} field @param {string} key */
+  onFieldKey(field, key) {
+    if (field.classList.contains("jump") && key === "Enter") this.jump(/** @type {HTMLInputElement} */ (field).value);
+    else if (key !== "Escape" || this.full.isOpen) return false;
+    this.focus();
+    return true;
   }
 
   /** Buttons and tiles leave the focus with the grid, so that keys go on working. @param {MouseEvent} event */
@@ -407,121 +167,235 @@ class View {
     const target = /** @type {Element} */ (event.target);
     if (!target.closest("button, .tile, .option") || this.help.contains(target)) return;
     event.preventDefault();
-    if (!target.closest(".option")) this.grid.focus({ preventScroll: true });
+    if (!target.closest(".option")) this.focus();
   }
+
+  focus() { (this.full.isOpen ? this.full.stage : this.grid).focus({ preventScroll: true }); }
 
   /** @param {MouseEvent} event */
   onClick(event) {
     const target = /** @type {Element} */ (event.target);
     const option = target.closest("[data-class]");
-    if (option) return this.choose(option.getAttribute("data-class"));
-    const tile = target.closest(".tile");
-    if (tile) this.moveTo(Number(tile.getAttribute("data-at")), { scroll: false });
+    if (option) return this.picker.choose(option);
     const command = target.closest("[data-command]")?.getAttribute("data-command");
-    if (command) this.act(command, { advance: !tile });
+    const tile = target.closest(".tile");
+    if (tile) this.onTile(Number(tile.getAttribute("data-at")), command, event);
+    else if (command) this.act(command);
+  }
+
+  /** @param {number} at @param {string | undefined} command @param {MouseEvent} event */
+  onTile(at, command, event) {
+    if (command === "select" || (!command && (event.ctrlKey || event.metaKey))) return this.pickOut(at);
+    if (event.shiftKey && !command) return this.selectTo(at);
+    if (!this.selected.has(at) || !command) this.select([]);
+    this.moveTo(at, { scroll: false });
+    this.anchor = at;
+    if (command) this.act(command, { advance: false });
   }
 
   /** Carry out a command; return whether it was ours. @param {string | null} command */
   act(command, { advance = true } = {}) {
-    if (command === null) return false;
+    if (command === null || (command === "leave" && !this.leave())) return false;
+    const alike = this.alike;
+    this.alike = null;
     this.say("");
-    const tile = this.page.shown[this.at]?.tile;
+    const [word, rest] = command.split(" ");
     const commands = {
-      next: () => this.turn(1), previous: () => this.turn(-1), rest: () => this.restIsFine(), undo: () => this.undo(),
-      bigger: () => this.resize(1), smaller: () => this.resize(-1), help: () => /** @type {any} */ (this.help).showModal(), held: () => {},
+      alike: () => this.judgeAlike(alike),
+      next: () => this.turn(1), previous: () => this.turn(-1), rest: () => this.restIsFine(), undo: () => this.takeBack("undo"), redo: () => this.takeBack("redo"),
+      bigger: () => this.resize(1), smaller: () => this.resize(-1), help: () => this.help.showModal(), held: () => {}, leave: () => {},
+      all: () => this.select(this.page.shown.keys()), extend: () => this.selectTo(this.placeAfter(rest)), jump: () => this.askPage(),
+      full: () => this.openFull(), evidence: () => this.toggleStrip(), blind: () => this.toggleBlind(), filter: () => this.openFilters(),
+      everything: () => this.narrow(EVERYTHING), sprint: () => this.sprint(), reconnect: () => this.wire.probe(0), reload: () => location.reload(),
     };
-    if (command in commands) commands[command]();
-    else if (MOVES.includes(command)) this.moveTo(moved(command, this.at, this.page.shown.length, this.columns));
-    else if (tile) this.judge(tile, command, advance);
+    if (Object.hasOwn(commands, word)) commands[word]();
+    else if (isMove(command)) this.step(command);
+    else if (this.current) this.judge(command, advance);
     return true;
   }
 
-  /** @param {Tile} tile @param {string} command @param {boolean} advance */
-  judge(tile, command, advance) {
-    const label = classKeys(this.model.get("state").vocab).get(command);
-    const action = { fine: "keep", remove: "delete", unsure: "unsure", clear: "clear" }[command];
-    if (command === "pick") return this.openPicker(tile);
-    if (command === "accept" && tile.suggested === null) return this.say("The model agrees with this label: Space marks it as fine.");
-    if (command === "clear" && this.ledger.of(tile.id) === null) return this.say("There is no verdict to clear here.");
-    if (/^[0-9]$/.test(command) && label === undefined) return this.say(`No class has the key ${command}; press / to pick one.`);
-    const verdict = action ? { id: tile.id, action, label: null } : relabelled(tile, label ?? /** @type {string} */ (tile.suggested));
-    this.decide([verdict]);
-    if (advance && command !== "clear") this.advance();
+  /** Leave what is open or selected; return whether there was anything. */
+  leave() {
+    if (this.full.isOpen) this.full.close();
+    else if (this.selected.size) this.select([]);
+    else return false;
+    return true;
+  }
+
+  // Moving and selecting.
+
+  /** @param {string} move */
+  placeAfter(move) { return moved(move, this.at, this.page.shown.length, this.columns); }
+
+  /** Move to another picture; in full size, also across pages. @param {string} move */
+  step(move) {
+    const to = this.full.isOpen ? this.at + ({ left: -1, up: -1, right: 1, down: 1 }[move] ?? 0) : this.placeAfter(move);
+    if (to < 0 || to >= this.page.shown.length) return this.turn(to < 0 ? -1 : 1);
+    this.select([]);
+    this.anchor = null;
+    this.moveTo(to);
+  }
+
+  /** @param {Iterable<number>} places */
+  select(places) {
+    this.selected = new Set(places);
+    this.root.classList.toggle("selecting", this.selected.size > 0);
+    for (const [at, element] of this.page.elements.entries()) {
+      element.classList.toggle("selected", this.selected.has(at));
+      element.firstElementChild.setAttribute("aria-selected", String(this.selected.has(at)));
+    }
+    this.drawAbout();
+  }
+
+  /** Add one picture to the selection, or take it out; the one clicked before it belongs to it too. @param {number} at */
+  pickOut(at) {
+    const before = this.selected.size === 0 && this.anchor !== null && this.anchor !== at ? [this.anchor] : this.selected;
+    this.moveTo(at, { scroll: false });
+    this.anchor = at;
+    this.select(toggled(new Set(before), at));
+  }
+
+  /** Select from where the selection begins to a picture. @param {number} at */
+  selectTo(at) {
+    if (this.full.isOpen || !this.page.shown.length) return;
+    this.anchor ??= this.at;
+    this.moveTo(at);
+    this.select(between(this.anchor, at));
+  }
+
+  /** Return the pictures that a verdict is for. */
+  get targets() {
+    const places = this.full.isOpen || !this.selected.size ? [this.at] : [...this.selected].sort((one, two) => one - two);
+    return places.map((at) => this.page.shown[at].tile);
+  }
+
+  /** @param {number} at */
+  moveTo(at, { scroll = true } = {}) {
+    this.page.elements[this.at]?.classList.remove("current");
+    this.at = at;
+    this.drawAbout();
+    const element = this.page.elements[at];
+    if (!element) return this.grid.removeAttribute("aria-activedescendant");
+    element.classList.add("current");
+    this.grid.setAttribute("aria-activedescendant", element.firstElementChild.id);
+    if (scroll && this.root.contains(document.activeElement)) element.scrollIntoView({ block: "nearest" });
+  }
+
+  // Judging.
+
+  /** @param {string} command @param {boolean} advance */
+  judge(command, advance) {
+    const tiles = this.targets;
+    const needsLabel = ["fine", "accept", "suggestion"].includes(command.split(" ")[0]);
+    if (needsLabel && this.reveal(tiles)) return this.say("Now you see the label: press again to decide.");
+    if (command === "pick") return this.openPicker(tiles);
+    if (command === "clear" && tiles.every(({ id }) => this.ledger.of(id) === null)) return this.say("There is no verdict to clear here.");
+    const verdicts = tiles.map((tile) => verdictOf(tile, command, this.keys)).filter((verdict) => verdict !== null);
+    if (!verdicts.length) return this.say(this.whyNot(command));
+    this.decide(verdicts);
+    if (verdicts.length < tiles.length) this.say(`${counted(tiles.length - verdicts.length, "picture")} had no such suggestion and ${tiles.length - verdicts.length === 1 ? "was" : "were"} left alone.`);
+    this.goOn(tiles, advance && command !== "clear");
+  }
+
+  /** @param {string} command */
+  whyNot(command) {
+    if (/^[0-9]$/.test(command)) return `No class has the key ${command}; press / to pick one.`;
+    return command === "accept" ? "The model agrees with this label: Space marks it as fine." : "The model suggests no such class; press / to pick one.";
+  }
+
+  /** Go on after a verdict: from one picture to the next, from several to the first that waits. @param {Tile[]} tiles @param {boolean} advance */
+  goOn(tiles, advance) {
+    if (tiles.length > 1) {
+      const undecided = this.page.shown.findIndex(({ tile }) => this.ledger.of(tile.id) === null);
+      this.select([]);
+      this.moveTo(undecided < 0 ? this.at : undecided);
+    } else if (advance) this.advance();
+    this.anchor = null;
   }
 
   advance() {
+    this.select([]);
     if (this.at + 1 < this.page.shown.length) this.moveTo(this.at + 1);
-    else if (this.page.number + 1 < this.model.get("state").pages) this.say("That was the last picture of this page. A or PageDown goes on.");
+    else if (this.page.number + 1 < this.scope.pages) this.say("That was the last picture of this page. A or PageDown goes on.");
   }
 
   restIsFine() {
-    const open = this.page.shown.filter(({ tile }) => this.ledger.of(tile.id) === null);
-    if (open.length) this.decide(open.map(({ tile }) => ({ id: tile.id, action: "keep", label: null })), { rest: true });
+    const open = this.page.shown.filter(({ tile }) => this.ledger.of(tile.id) === null).map(({ tile }) => tile);
+    if (this.reveal(open)) return this.say("Now you see the labels: press A again to mark the rest as fine.");
+    if (open.length) this.decide(open.map(({ id }) => ({ id, action: "keep", label: null })), { rest: true });
     this.turn(1);
+  }
+
+  /** Draw verdicts at once, and let Python keep them; `rest` spares what another window has decided. @param {Verdict[]} verdicts */
+  decide(verdicts, { rest = false, isNew = false } = {}) {
+    const answer = this.wire.ask("decide", { verdicts, rest, new: isNew }, (request) => this.ledger.hold(request, verdicts));
+    [this.trouble, this.unsaved] = ["", false];
+    this.times = [...this.times, ...verdicts.map(() => Date.now())].slice(-REMEMBERED);
+    this.drawTiles();
+    this.drawStatus();
+    const what = verdicts.length === 1 ? verdicts[0].id : counted(verdicts.length, "picture");
+    this.announce(verdicts.length === 1 ? told(verdicts[0]) : `${what}: ${told(verdicts[0])}`);
+    answer.then(({ message }) => this.offerAlike(verdicts[0], message.alike ?? []),
+      (error) => this.complain(`Not saved (${what}): ${error.message}`, { unsaved: true }));
+  }
+
+  /** Offer a verdict for the pictures that are nearly identical to the one that has it. @param {Verdict} verdict @param {{id: string, given: string}[]} tiles */
+  offerAlike(verdict, tiles) {
+    this.alike = tiles.length ? { verdict, tiles } : null;
+    this.drawNote();
+  }
+
+  /** @param {{verdict: Verdict, tiles: {id: string, given: string}[]} | null} alike */
+  judgeAlike(alike) {
+    if (alike === null) return this.say("No picture that is nearly identical waits for a verdict.");
+    const { verdict: { action, label }, tiles } = alike;
+    this.decide(tiles.map((tile) => (action === "relabel" ? relabelled(tile, label) : { id: tile.id, action, label })));
+  }
+
+  /** @param {"undo" | "redo"} kind */
+  async takeBack(kind) {
+    const done = kind === "undo" ? "Taken back" : "Done again";
+    try {
+      const { message } = await this.wire.ask(kind, { found: this.scope.found });
+      const [first] = message.verdicts;
+      const where = this.scope.found === null ? "in this queue" : "among these pictures";
+      if (message.page === null) return this.say(`${done}: the verdict on ${first.id}, which is not ${where}.`);
+      await this.go(message.page, first.id);
+      this.say(`${done}: ${counted(message.verdicts.length, "verdict")}.`);
+    } catch (error) {
+      this.say(error.message);
+    }
+  }
+
+  // The class picker.
+
+  /** @param {Tile[]} tiles */
+  openPicker(tiles) {
+    const [first] = tiles;
+    const hidden = tiles.length > 1 || this.isHidden(first);
+    this.picking = tiles;
+    const beside = this.full.isOpen ? this.full.verdict : this.page.elements[this.at];
+    const heading = tiles.length > 1 ? `Relabel ${tiles.length} pictures to…` : "Relabel to…";
+    this.picker.open(hidden ? { ...first, given: null, suggestions: [] } : first, heading, beside, this.full.isOpen ? this.full.dialog : this.root);
+  }
+
+  /** @param {string} label @param {boolean} isNew */
+  choose(label, isNew) {
+    const tiles = this.picking;
+    this.focus();
+    this.decide(tiles.map((tile) => relabelled(tile, label)), { isNew });
+    this.goOn(tiles, true);
   }
 
   // Talking to Python.
 
-  /** Ask Python; the promise settles with its answer. @param {string} kind @param {object} fields @param {(request: number) => void} [before] */
-  ask(kind, fields, before) {
-    const request = ++this.request;
-    before?.(request);
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.overdue(request), PATIENCE);
-      this.waiting.set(request, { resolve, reject, timer, late: false });
-      try {
-        this.model.send({ kind, request, ...fields });
-      } catch {
-        this.overdue(request); // the connection is gone
-      }
-    });
-  }
-
-  /** @param {number} request */
-  overdue(request) {
-    const waiting = this.waiting.get(request);
-    if (waiting) waiting.late = true;
-    this.drawStatus();
-    this.drawTiles();
-  }
-
   /** @param {any} message @param {DataView[]} buffers */
   onMessage(message, buffers) {
-    const waiting = this.waiting.get(message.request);
     const ids = this.ledger.drop(message.request);
     if (message.kind === "saved") this.ledger.keep(message.verdicts); // also what another view has decided
-    if (waiting) {
-      clearTimeout(waiting.timer);
-      this.waiting.delete(message.request);
-      if (message.kind === "refused") waiting.reject(new Error(message.sentence));
-      else waiting.resolve({ message, buffers });
-    }
+    this.wire.receive(message, buffers);
     if (message.kind === "saved" || ids.length) this.drawTiles();
     this.drawStatus();
-  }
-
-  /** Draw verdicts at once, and let Python keep them; `rest` spares what another window has decided. @param {Verdict[]} verdicts */
-  decide(verdicts, { rest = false } = {}) {
-    const answer = this.ask("decide", { verdicts, rest }, (request) => this.ledger.hold(request, verdicts));
-    [this.trouble, this.unsaved] = ["", false];
-    this.say("");
-    this.drawTiles();
-    this.drawStatus();
-    this.announce(verdicts.length === 1 ? told(verdicts[0]) : `${counted(verdicts.length, "picture")} fine`);
-    const what = verdicts.length === 1 ? verdicts[0].id : counted(verdicts.length, "picture");
-    answer.catch((error) => this.complain(`Not saved (${what}): ${error.message}`, { unsaved: true }));
-  }
-
-  async undo() {
-    try {
-      const { message } = await this.ask("undo", {});
-      const [first] = message.verdicts;
-      if (message.page === null) return this.say(`Taken back: the verdict on ${first.id}, which is not in this queue.`);
-      await this.go(message.page, first.id);
-      this.say(`Taken back: ${counted(message.verdicts.length, "verdict")}.`);
-    } catch (error) {
-      this.say(error.message);
-    }
   }
 
   /** Tell what went wrong, until the next verdict or page. @param {string} sentence */
@@ -533,33 +407,47 @@ class View {
   // Pages.
 
   /** Begin with a queue: forget the old one, show its first page that waits for a verdict. */
-  async open() {
-    this.pages.clear();
+  open() {
+    const { total, pages } = this.model.get("state");
     this.ledger.saved.clear();
-    this.opening = true;
+    this.evidence.clear();
     this.drawLegend();
+    if (isNarrow(this.filter)) return this.narrow(this.filter);
+    this.enter({ found: null, total, pages });
+  }
+
+  /** Count pages in something else from now on, and show the first of them that waits for a verdict. @param {Scope} scope */
+  async enter(scope) {
+    this.scope = scope;
+    this.pages.clear();
+    this.opening = true;
     this.drawStatus();
     try {
-      const { message, buffers } = await this.ask("page", { page: null });
-      this.pages.set(message.page, this.decodedPage(message, buffers));
+      const { message, buffers } = await this.wire.ask("page", { page: null, found: scope.found });
+      const page = this.decodedPage(message, buffers, scope);
+      this.pages.set(message.page, page);
       await this.go(message.page, null);
     } catch (error) {
       this.complain(error.message);
     }
   }
 
-  /** @param {any} message @param {DataView[]} buffers @returns {Promise<Page>} */
-  async decodedPage(message, buffers) {
+  /** @param {any} message @param {DataView[]} buffers @param {Scope} scope @returns {Promise<Page>} */
+  async decodedPage(message, buffers, scope) {
     if (message.epoch !== this.model.get("state").epoch) return new Promise(() => {}); // of a queue that is gone
     this.ledger.keep(message.verdicts);
-    return { number: message.page, shown: await Promise.all(message.tiles.map((tile) => withImage(tile, buffers[0]))) };
+    /** @type {Shown[]} */ const shown = await Promise.all(message.tiles.map((tile) => withImage(tile, buffers[0])));
+    if (scope !== this.scope) return new Promise(() => {}); // of a filter that was left
+    const first = message.page * this.model.get("state").page_size;
+    return { number: message.page, shown, elements: shown.map((each, at) => drawTile(each, at, first + at, this.prefix)) };
   }
 
   /** Fetch a page, once; what lies further than one page away is forgotten. @param {number} number @returns {Promise<Page>} */
   fetch(number) {
     const known = this.pages.get(number);
     if (known) return known;
-    const page = this.ask("page", { page: number }).then(({ message, buffers }) => this.decodedPage(message, buffers));
+    const scope = this.scope;
+    const page = this.wire.ask("page", { page: number, found: scope.found }).then(({ message, buffers }) => this.decodedPage(message, buffers, scope));
     page.catch(() => this.pages.delete(number));
     this.pages.set(number, page);
     return page;
@@ -569,7 +457,12 @@ class View {
   turn(step) {
     const to = this.wanted + step;
     if (to < 0) return this.say("This is the first page.");
-    if (to >= this.model.get("state").pages) return this.say(this.allDone() ? "" : "This is the last page.");
+    if (to >= this.scope.pages) return this.say(this.allDone() ? "" : "This is the last page.");
+    this.goOrComplain(to);
+  }
+
+  /** @param {number} to */
+  goOrComplain(to) {
     this.go(to, null).catch((error) => {
       this.wanted = this.page.number;
       this.complain(error.message);
@@ -584,52 +477,171 @@ class View {
     if (this.wanted !== number) return; // turned on in the meantime
     const stays = page === this.page;
     const ahead = number + (number < this.page.number ? -1 : 1);
+    this.select([]);
     this.page = page;
     this.opening = false;
+    this.anchor = null;
     if (!this.unsaved) this.trouble = "";
     this.say("");
     const undecided = page.shown.findIndex(({ tile }) => this.ledger.of(tile.id) === null);
-    const at = Math.max(0, id === null ? undecided : page.shown.findIndex(({ tile }) => tile.id === id));
     if (!stays) this.drawPage();
     this.drawStatus();
-    this.moveTo(at);
+    this.moveTo(Math.max(0, id === null ? undecided : page.shown.findIndex(({ tile }) => tile.id === id)));
     for (const known of this.pages.keys()) if (Math.abs(known - number) > 1) this.pages.delete(known);
-    if (ahead >= 0 && ahead < this.model.get("state").pages) this.fetch(ahead).catch(() => {}); // asked again when turned to
+    if (ahead >= 0 && ahead < this.scope.pages) this.fetch(ahead).catch(() => {}); // asked again when turned to
+  }
+
+  /** Turn the page number into a field. */
+  askPage() {
+    const field = /** @type {HTMLInputElement} */ (make("input", { class: "jump", type: "text", inputmode: "numeric", "aria-label": "Go to page", value: String(this.wanted + 1) }));
+    field.addEventListener("blur", () => { field.remove(); this.drawStatus(); });
+    this.status.prepend(field);
+    field.select();
+    field.focus();
+  }
+
+  /** @param {string} typed */
+  jump(typed) {
+    const page = Number(typed);
+    if (Number.isInteger(page) && page >= 1 && page <= this.scope.pages) this.goOrComplain(page - 1);
+    else this.say(`There are pages 1 to ${this.scope.pages.toLocaleString("en")}.`);
+  }
+
+  // Filters.
+
+  openFilters() {
+    this.filters.toggleOpen();
+    if (!this.filters.isOpen) return this.focus();
+    this.filters.given.focus();
+    this.wire.ask("find", { filter: this.filter }).then(({ message }) => this.filters.show(this.filter, message.pairs), (error) => this.complain(error.message));
+  }
+
+  /** Show only what fits a filter. @param {Filter} filter */
+  async narrow(filter) {
+    try {
+      const { message } = await this.wire.ask("find", { filter });
+      const { found, total, pages } = message;
+      this.filter = filter;
+      this.filters.show(filter, message.pairs);
+      const whole = this.model.get("state");
+      await this.enter(isNarrow(filter) ? { found, total, pages } : { found: null, total: whole.total, pages: whole.pages });
+    } catch (error) {
+      this.complain(error.message);
+    }
+  }
+
+  /** Show what is undecided of the pair of classes that is confused most. */
+  async sprint() {
+    try {
+      const { message } = await this.wire.ask("find", { filter: EVERYTHING });
+      const [pair] = message.pairs;
+      if (!pair) return this.say("No pair of classes is left to decide.");
+      await this.narrow({ ...EVERYTHING, given: pair[0], suggested: pair[1], verdict: "undecided" });
+    } catch (error) {
+      this.complain(error.message);
+    }
+  }
+
+  // Blind mode.
+
+  /** @param {Tile} tile */
+  isHidden(tile) { return this.blind && !this.seen.has(tile.id) && this.ledger.of(tile.id) === null; }
+
+  /** Show the labels of pictures where they are hidden; return whether any was. @param {Tile[]} tiles */
+  reveal(tiles) {
+    const hidden = tiles.filter((tile) => this.isHidden(tile));
+    for (const { id } of hidden) this.seen.add(id);
+    if (hidden.length) this.drawTiles();
+    return hidden.length > 0;
+  }
+
+  toggleBlind() {
+    this.blind = !this.blind;
+    this.seen.clear();
+    this.filters.press("blind", this.blind);
+    this.drawTiles();
+    this.say(this.blind ? "Blind: labels are hidden until you ask for them with Space or Enter, or choose a class." : "");
+  }
+
+  // Full size and evidence.
+
+  openFull() {
+    if (!this.current || this.full.isOpen) return this.full.isOpen ? this.full.close() : undefined;
+    this.select([]);
+    this.full.open();
+    this.drawFull();
+  }
+
+  drawFull() {
+    if (!this.full.isOpen) return;
+    if (!this.current) return this.full.close();
+    const { tile } = this.current;
+    const now = { verdict: this.ledger.of(tile.id), pending: this.ledger.isPending(tile.id), hidden: this.isHidden(tile), next: this.page.shown[this.at + 1]?.tile.id ?? null };
+    this.full.show(this.current, now);
+    this.drawStrip(this.full.strip);
+  }
+
+  toggleStrip() {
+    if (!this.model.get("offers").evidence) return this.say("There is no evidence to show here.");
+    const { element } = this.strip;
+    element.hidden = !element.hidden;
+    this.filters.press("evidence", !element.hidden);
+    this.drawStrip(this.strip);
+  }
+
+  /** @param {Strip} strip */
+  drawStrip(strip) {
+    const tile = this.current?.tile;
+    if (!tile || strip.element.hidden) return;
+    if (this.isHidden(tile)) return strip.blank();
+    if (strip.of !== tile.id) strip.show(tile, this.evidenceOf(tile.id));
+  }
+
+  /** @param {string} id */
+  evidenceOf(id) {
+    if (!this.model.get("offers").evidence) return Promise.resolve({ given: [], suggested: [], reasons: [] });
+    const known = this.evidence.get(id);
+    if (known) return known;
+    const evidence = this.wire.ask("evidence", { id }).then(evidenceIn);
+    evidence.catch(() => this.evidence.delete(id));
+    this.evidence.set(id, evidence);
+    if (this.evidence.size > EVIDENCE_KEPT) this.evidence.delete(this.evidence.keys().next().value);
+    return evidence;
   }
 
   // Drawing.
 
   drawPage() {
-    const { page_size: size, total } = this.model.get("state");
-    const first = this.page.number * size;
-    this.grid.replaceChildren(...this.page.shown.map((shown, at) => drawTile(shown, at, first + at, this.prefix)));
-    this.grid.setAttribute("aria-rowcount", String(total));
+    this.grid.replaceChildren(...this.page.elements);
+    this.grid.setAttribute("aria-rowcount", String(this.scope.total));
     this.drawTiles();
   }
 
   drawTiles() {
-    for (const [at, { tile }] of this.page.shown.entries()) {
-      const element = /** @type {HTMLElement} */ (this.grid.children[at]);
-      if (element) this.drawVerdict(element, tile);
-    }
+    for (const [at, { tile }] of this.page.shown.entries()) this.drawVerdict(this.page.elements[at], tile);
+    this.drawAbout();
   }
 
   /** @param {HTMLElement} element @param {Tile} tile */
   drawVerdict(element, tile) {
     const verdict = this.ledger.of(tile.id);
-    const pending = this.ledger.isPending(tile.id);
-    const state = `${verdict?.action ?? ""} ${verdict?.label ?? ""} ${pending}`;
-    if (element.dataset.state === state && !this.late()) return;
+    const [pending, late, hidden] = [this.ledger.isPending(tile.id), this.wire.late, this.isHidden(tile)];
+    const state = `${verdict?.action ?? ""} ${verdict?.label ?? ""} ${pending} ${pending && late} ${hidden}`;
+    if (element.dataset.state === state) return;
     element.dataset.state = state;
     element.dataset.verdict = verdict?.action ?? "";
     element.dataset.pending = String(pending);
-    const late = pending && this.late() ? [make("span", { class: "late" }, "not saved")] : [];
+    element.dataset.hidden = String(hidden);
+    const unsaved = pending && late ? [make("span", { class: "late" }, "not saved")] : pending ? [heard("not saved yet")] : [];
     const badge = /** @type {HTMLElement} */ (element.querySelector(".badge"));
-    badge.replaceChildren(...(verdict ? [icon(VERDICTS[verdict.action].icon), named(told(verdict), "word"), ...late] : late));
-    element.firstElementChild.setAttribute("aria-label", spoken(tile, verdict, pending));
+    badge.replaceChildren(...(verdict ? [icon(VERDICTS[verdict.action].icon), named(told(verdict), "word"), ...unsaved] : unsaved));
+    /** @type {HTMLElement} */ (element.querySelector(".photo")).title = hidden ? "" : tile.id;
   }
 
-  late() { return [...this.waiting.values()].some((waiting) => waiting.late); }
+  /** Lay the buttons over the picture that the mouse is on. @param {HTMLElement | null} photo */
+  bringTools(photo) {
+    if (photo && this.tools.parentElement !== photo) photo.append(this.tools, this.corner);
+  }
 
   allDone() {
     const { reviewed, total } = this.model.get("counts");
@@ -643,54 +655,87 @@ class View {
 
   drawStatus() {
     const counts = this.model.get("counts");
-    const { pages } = this.model.get("state");
-    const parts = progress(this.wanted, pages, counts).map((text) => make("span", {}, text));
-    this.status.replaceChildren(...parts, this.saveState());
+    const typing = this.status.querySelector(".jump");
+    const page = `Page ${(this.wanted + 1).toLocaleString("en")} of ${this.scope.pages.toLocaleString("en")}`;
+    const place = typing ?? make("span", {}, button("jump", "Go to a page", page));
+    const among = this.scope.found === null ? [] : [make("span", { class: "among" }, `${counted(this.scope.total, "picture")} ${filterTold(this.filter)}`)];
+    const parts = progress(counts, paceOf(this.times)).map((text) => make("span", {}, text));
+    if (!typing) this.status.replaceChildren(place, ...among, ...parts, this.saveState());
     this.bar.setAttribute("aria-valuemax", String(counts.total));
     this.bar.setAttribute("aria-valuenow", String(counts.reviewed));
     /** @type {HTMLElement} */ (this.bar.firstElementChild).style.width = `${counts.total ? (100 * counts.reviewed) / counts.total : 0}%`;
+    this.outlook.textContent = this.model.get("outlook");
+    this.outlook.hidden = !this.outlook.textContent;
     this.drawNote();
-    for (const [command, off] of [["previous", this.wanted === 0], ["next", this.wanted + 1 >= pages]])
+    for (const [command, off] of [["previous", this.wanted === 0], ["next", this.wanted + 1 >= this.scope.pages]])
       this.root.querySelector(`.toolbar [data-command=${command}]`).toggleAttribute("disabled", Boolean(off));
   }
 
   saveState() {
     const pending = this.ledger.pending.size > 0;
-    if (this.unsaved || (pending && this.late())) return make("span", { class: "unsaved" }, icon("cross"), "not saved");
+    if (this.unsaved || (pending && this.wire.late)) return make("span", { class: "unsaved" }, icon("cross"), "not saved");
     return pending ? make("span", { class: "saving" }, "saving…") : make("span", { class: "saved" }, icon("check"), "saved");
   }
 
   drawNote() {
-    const [text, tone] = this.noteNow();
-    if (this.note.textContent !== text) this.note.textContent = text;
-    this.note.dataset.tone = tone;
-    this.note.hidden = !text;
+    const [text, tone, remedy] = this.noteNow();
+    for (const note of [this.note, this.full.note]) {
+      if (note.dataset.text === text) continue;
+      note.replaceChildren(text, ...(remedy ? [button(remedy[0], "", remedy[1])] : []));
+      note.dataset.text = text;
+      note.dataset.tone = tone;
+      note.hidden = !text;
+    }
     this.about.hidden = Boolean(text); // both have the same place, so that no picture moves
   }
 
-  /** Say which file the current picture is, and what speaks against its label. */
-  drawAbout() {
-    const tile = this.page.shown[this.at]?.tile;
-    this.about.replaceChildren(...(tile ? [named(tile.id, "file"), ...tile.reasons.map((reason) => named(reason, "reason"))] : []));
-  }
-
-  /** Choose the one sentence that matters now. @returns {[string, string]} */
+  /** Choose the one sentence that matters now, its tone, and the button that may help. @returns {[string, string, [string, string]?]} */
   noteNow() {
-    const pending = [...this.ledger.pending.values()].flat().length;
-    const kept = pending ? ` ${counted(pending, "verdict")} not saved yet.` : "";
-    if (this.late()) return [`The kernel doesn’t answer: it is busy or gone. If this lasts, reload the page; what is saved is safe.${kept}`, "bad"];
+    if (this.wire.late) return [this.silence(), "bad", "voila" in document.body.dataset ? ["reload", "Reload the page"] : ["reconnect", "Try again"]];
     if (this.trouble) return [this.trouble, "bad"];
     if (this.hint) return [this.hint, "calm"];
+    if (this.alike) return this.offer(this.alike);
     if (this.model.get("state").total === 0) return ["There is nothing to review.", "calm"];
     if (this.opening) return ["Fetching the pictures…", "calm"];
+    if (this.scope.total === 0) return ["No picture fits this filter.", "calm", ["everything", "Show all"]];
     if (this.allDone()) return [`All ${counted(this.model.get("counts").total, "picture")} are decided. Z takes the last verdict back.`, "good"];
     return ["", "calm"];
   }
 
+  /** @param {{verdict: Verdict, tiles: object[]}} alike @returns {[string, string, [string, string]]} */
+  offer({ verdict, tiles }) {
+    const them = tiles.length === 1 ? "1 more picture is" : `${tiles.length.toLocaleString("en")} more pictures are`;
+    return [`${them} nearly identical to the last one (${told(verdict)}).`, "calm", ["alike", "The same for them (Y)"]];
+  }
+
+  /** Say that Python is silent, and what to do. */
+  silence() {
+    const pending = [...this.ledger.pending.values()].flat().length;
+    const kept = pending ? ` ${counted(pending, "verdict")} not saved yet.` : "";
+    if (!this.wire.gone) return `The kernel doesn’t answer: it is busy or gone. If this lasts, reload the page; what is saved is safe.${kept}`;
+    const remedy = "voila" in document.body.dataset ? "reload the page" : "run the cell of this grid again";
+    return `The kernel was restarted or has ended. What is saved is safe: ${remedy} to go on where you were.${kept}`;
+  }
+
+  /** Say which file the current picture is, what speaks against its label, what else it may be; or how many are selected. */
+  drawAbout() {
+    const tile = this.current?.tile;
+    const several = this.selected.size > 1 ? [make("span", { class: "several" }, `${this.selected.size} selected: a verdict is for all of them. Esc ends it.`)] : null;
+    this.about.replaceChildren(...(several ?? (tile ? this.described(tile) : [])));
+    this.drawStrip(this.strip);
+    this.drawFull();
+  }
+
+  /** @param {Tile} tile */
+  described(tile) {
+    if (this.isHidden(tile)) return [make("span", {}, "The label is hidden: choose a class, or press Space or Enter to see it.")];
+    const others = tile.suggestions.slice(1).map(([name, p], at) => make("span", { class: "other" }, make("kbd", {}, `Shift+${at + 2}`), named(name, "class"), percent(p)));
+    return [named(tile.id, "file"), ...tile.reasons.map((reason) => named(reason, "reason")), ...others];
+  }
+
   drawLegend() {
-    const keys = [...classKeys(this.model.get("state").vocab)];
-    const entries = keys.map(([digit, name]) => make("span", { class: "key" }, make("kbd", {}, digit), named(name, "class")));
-    const fixed = [["/", "any class"], ["Space", "fine"], ["Enter", "accept"], ["X", "remove"], ["U", "can’t tell"], ["A", "rest is fine"], ["?", "all keys"]];
+    const entries = [...this.keys].map(([digit, name]) => make("span", { class: "key" }, make("kbd", {}, digit), named(name, "class")));
+    const fixed = [["/", "any class"], ["Space", "fine"], ["Enter", "accept"], ["X", "remove"], ["U", "can’t tell"], ["A", "rest is fine"], ["F", "full size"], ["?", "all keys"]];
     const others = fixed.map(([key, text]) => make("span", { class: "key" }, make("kbd", {}, key), text));
     this.legend.replaceChildren(make("div", {}, ...entries), make("div", {}, ...others, make("span", { class: "unfocused" }, "Click a picture to use the keys.")));
   }
@@ -706,100 +751,22 @@ class View {
 
   /** Fit the columns; where nobody has the focus, as when the grid has just come into sight, take the keys. */
   onSize() {
+    this.root.style.setProperty("--head", `${this.head.offsetHeight}px`);
     this.resize(0);
     const active = /** @type {HTMLElement | null} */ (document.activeElement);
     const nobody = active === null || active === document.body || active.offsetParent === null;
-    if (nobody && this.root.clientWidth > 0) this.grid.focus({ preventScroll: true });
+    if (nobody && this.root.clientWidth > 0 && !this.full.isOpen) this.focus();
   }
 
-  /** @param {number} step */
+  /** Make the pictures bigger or smaller; in full size, zoom. @param {number} step */
   resize(step) {
+    if (step && this.full.isOpen) return this.full.zoomStep(/** @type {1 | -1} */ (step));
     const columns = columnsFor(this.root.clientWidth, this.bigger + step);
     if (step && columns === this.columns) return; // as far as it goes
     this.bigger += step;
     this.columns = columns;
     this.root.style.setProperty("--columns", String(columns));
-    if (step) this.grid.children[this.at]?.scrollIntoView({ block: "nearest" });
-  }
-
-  /** @param {number} at */
-  moveTo(at, { scroll = true } = {}) {
-    this.grid.children[this.at]?.classList.remove("current");
-    this.at = at;
-    this.drawAbout();
-    const tile = this.grid.children[at];
-    if (!tile) return this.grid.removeAttribute("aria-activedescendant");
-    tile.classList.add("current");
-    this.grid.setAttribute("aria-activedescendant", tile.firstElementChild.id);
-    if (scroll && this.root.contains(document.activeElement)) tile.scrollIntoView({ block: "nearest" });
-  }
-
-  // The class picker.
-
-  /** @param {Tile} tile */
-  openPicker(tile) {
-    this.picking = tile;
-    this.typed.value = "";
-    this.picker.hidden = false;
-    this.drawOptions();
-    this.placePicker();
-    this.typed.focus({ preventScroll: true });
-    this.picker.scrollIntoView({ block: "nearest" });
-  }
-
-  /** Put the picker beside the picture it speaks of, inside the grid. */
-  placePicker() {
-    const [tile, root] = [this.grid.children[this.at], this.root].map((element) => element.getBoundingClientRect());
-    const [right, bottom] = [root.width - this.picker.offsetWidth - 8, root.height - this.picker.offsetHeight - 8];
-    this.picker.style.left = `${Math.max(8, Math.min(tile.left - root.left, right))}px`;
-    this.picker.style.top = `${Math.max(8, Math.min(tile.bottom - root.top - 60, bottom))}px`;
-  }
-
-  closePicker() { this.picker.hidden = true; }
-
-  drawOptions() {
-    const found = matching(this.model.get("state").vocab, this.typed.value, this.picking.suggested);
-    const options = found.slice(0, MOST_OPTIONS).map((name, at) => this.drawOption(name, at));
-    this.options.replaceChildren(...options);
-    const rest = found.length - MOST_OPTIONS;
-    this.more.textContent = rest > 0 ? `${rest} more: type a few letters` : found.length ? "" : "No class fits what you typed.";
-    this.more.hidden = !this.more.textContent;
-    this.mark(0);
-  }
-
-  /** @param {string} name @param {number} at */
-  drawOption(name, at) {
-    const remark = name === this.picking.given ? "label now" : name === this.picking.suggested ? "suggested" : "";
-    return make("li", { role: "option", id: `${this.prefix}-class-${at}`, class: "option", "data-class": name, "aria-selected": "false" },
-      named(name, "class"), make("small", {}, remark));
-  }
-
-  /** @param {number} at */
-  mark(at) {
-    const options = [...this.options.children];
-    this.marked = Math.max(0, Math.min(at, options.length - 1));
-    options.forEach((option, each) => option.setAttribute("aria-selected", String(each === this.marked)));
-    this.typed.setAttribute("aria-activedescendant", options[this.marked]?.id ?? "");
-    options[this.marked]?.scrollIntoView({ block: "nearest" });
-  }
-
-  /** @param {string} key @returns {boolean} whether the picker used it */
-  onPickerKey(key) {
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
-    if (key in steps) this.mark(this.marked + steps[key]);
-    else if (key === "Enter") this.choose(this.options.children[this.marked]?.getAttribute("data-class") ?? null);
-    else if (key === "Escape") this.grid.focus({ preventScroll: true });
-    else return false;
-    return true;
-  }
-
-  /** @param {string | null} label */
-  choose(label) {
-    if (label === null) return;
-    const tile = this.picking;
-    this.grid.focus({ preventScroll: true });
-    this.decide([relabelled(tile, label)]);
-    this.advance();
+    if (step) this.page.elements[this.at]?.scrollIntoView({ block: "nearest" });
   }
 }
 

@@ -1,0 +1,43 @@
+"""Puts the pictures of several tiles into one piece of bytes: a page is one message. It decodes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from cleaner.errors import CleanerError
+from cleaner.types import Evidence
+
+
+def packed(
+    tiles: list[dict[str, Any]], *, picture: Callable[[str], bytes], threads: ThreadPoolExecutor
+) -> bytes:
+    """Add to each tile where its picture lies in the bytes returned, or the sentence that replaces it."""
+    results = list(threads.map(lambda tile: _picture_or_sentence(picture, tile["id"]), tiles))
+    offset = 0
+    for tile, result in zip(tiles, results, strict=True):
+        found = isinstance(result, bytes)
+        tile["sentence"] = None if found else result
+        tile["bytes"] = [offset, len(result)] if found else None
+        offset += len(result) if found else 0
+    return b"".join(result for result in results if isinstance(result, bytes))
+
+
+def packed_evidence(
+    seen: Evidence, *, picture: Callable[[str], bytes], threads: ThreadPoolExecutor
+) -> tuple[dict[str, Any], bytes]:
+    """Return evidence as the browser reads it, and the bytes of all its pictures."""
+    tiles: list[dict[str, Any]] = [{"id": identity} for identity in (*seen.given, *seen.suggested)]
+    pixels = packed(tiles, picture=picture, threads=threads)
+    at = len(seen.given)
+    return {"given": tiles[:at], "suggested": tiles[at:], "reasons": list(seen.reasons)}, pixels
+
+
+def _picture_or_sentence(picture: Callable[[str], bytes], identity: str) -> bytes | str:
+    try:
+        return bytes(picture(identity))
+    except CleanerError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - one bad picture must not hide the page
+        return f"This picture can't be shown: {type(error).__name__}: {error}"
