@@ -51,12 +51,12 @@ class Dealer:
         wrong, drawn, items = verdicts(cards, standing)
         row = {identity: number for number, identity in enumerate(queue.ids)}
         score = np.log(queue.scores.clip(1e-7, 1 - 1e-7) / (1 - queue.scores.clip(1e-7, 1 - 1e-7)))
-        seen = [number for number, item in enumerate(items) if item in row]
+        seen = np.array([score[row[item]] if item in row else np.nan for item in items])
         waiting = [number for identity, number in row.items() if identity not in standing]
         return outlook(
-            np.array(wrong, dtype=bool)[seen],
-            audited=np.array(drawn, dtype=bool)[seen],
-            scores=score[[row[items[number]] for number in seen]],
+            np.array(wrong, dtype=bool),
+            audited=np.array(drawn, dtype=bool),
+            scores=seen,  # none for what has left the queue, by an apply: its verdict counts even so
             upcoming=score[waiting[:upcoming]],
             remaining=len(waiting),
         )

@@ -1,4 +1,4 @@
-"""A round as a person goes through it: the order that follows every verdict, and its pages.
+"""A round as a person goes through it: the order that follows every verdict, its pages, and the evidence.
 
 Opened from what the round keeps; no network and no torch is needed.
 """
@@ -17,11 +17,12 @@ from cleaner.app.dealing import Dealer
 from cleaner.app.features import load_features
 from cleaner.app.rounds import load_predictions, round_folder
 from cleaner.ranking.beliefs import Believer, believer
+from cleaner.ranking.evidence import evidence
 from cleaner.ranking.neighbours import Neighbours
 from cleaner.ranking.order import LiveOrder
 from cleaner.ranking.stopping import Outlook
 from cleaner.review.deck import Deck
-from cleaner.types import Catalog, Queue, Round, Standing
+from cleaner.types import Catalog, Evidence, Queue, Round, Standing
 
 
 class Looking:
@@ -41,6 +42,7 @@ class Looking:
         self._said = load_predictions(rounds, result=result)
         self._features = load_features(round_folder(rounds, result.number))
         self._embeddings = None if self._features is None else self._features.embeddings(home)
+        self._rows = {identity: row for row, identity in enumerate(self._said.ids)}
         self._catalog, self._standing, self._lock = catalog, standing, threading.Lock()
         full = result.config.mode == "full"
         self._order = LiveOrder(self._said, believer=self._believer(), network=full)
@@ -68,6 +70,40 @@ class Looking:
         """Return up to five classes an image may be of, with their probabilities, best first."""
         with self._lock:
             return self._order.suggestions(identity)
+
+    def copies(self, identity: str) -> tuple[str, ...]:
+        """Return the near-copies of an image, in the order of the ids."""
+        row = self._rows.get(identity)
+        if self._features is None or row is None:
+            return ()
+        group = self._features.groups
+        return tuple(self._said.ids[other] for other in np.flatnonzero(group == group[row]) if other != row)
+
+    def evidence(self, identity: str) -> Evidence:
+        """Return what helps to judge an image: those most like it of two classes, and reasons in words."""
+        row = self._rows.get(identity)
+        if self._embeddings is None or self._features is None or row is None:
+            return Evidence()
+        with self._lock:
+            self._order.follow(self._standing())
+            labels, weights, sound = self._order.present()
+            best = self._order.suggestions(identity, most=2)
+        vocab, label = self._said.vocab, self._said.labels[row]
+        other = next((name for name, _ in best if name != vocab[label]), vocab[label])
+        seen = evidence(
+            [row],
+            self._embeddings,
+            np.where(np.arange(len(labels)) == row, label, labels),
+            vocab=vocab,
+            suggested=[vocab.index(other)],
+            groups=self._features.groups,
+            pictures=np.unique(self._features.digests.astype(str), return_inverse=True)[1],
+            sound=sound,
+            gone=weights == 0,
+            unlike=self._features.unlike,
+        )[0]
+        given, suggested = (tuple(self._said.ids[rows]) for rows in (seen.given, seen.suggested))
+        return Evidence(given, suggested, seen.reasons)
 
     def _believer(self) -> Believer | None:
         if self._embeddings is None or self._features is None:

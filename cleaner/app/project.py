@@ -20,6 +20,7 @@ from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.looking import Looking
 from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
+from cleaner.app.reviewing import grid_over
 from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, round_folder
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
@@ -206,17 +207,13 @@ class Project:
 
     def review(self, *, page_size: int = 24) -> ReviewGrid:
         """Return the grid over the queue: show it as the last line of a notebook cell."""
-        looking = self.looking
-        return ReviewGrid(
-            looking.dealer.queue(),
+        return grid_over(
+            lambda: self.looking,
             journal=self.journal,
             picture=self.picture,
             full=lambda identity: self._pictures.full(identity, catalog=self.catalog),
             class_problem=lambda name: class_problem(self.catalog, name),
-            suggestions=lambda identity: self.looking.suggestions(identity),
-            round=looking.round.number,
             page_size=page_size,
-            deal=looking.dealer.deal,
         )
 
     def decide(

@@ -98,6 +98,14 @@ class LiveOrder:
         best = np.argsort(-probs, kind="stable")[:most]
         return tuple((self._said.vocab[number], float(probs[number])) for number in best)
 
+    def present(self) -> tuple[Rows, Doubles, NDArray[np.bool_]]:
+        """Return the labels [N] as the verdicts leave them, what each counts, and which are sound.
+
+        0 is what was taken out; sound are labels that a person has confirmed or given, or the model believes.
+        """
+        believed = odds(self._beliefs, self._labels)[0] < 0
+        return self._labels, self._weights, (self._weights == TRUST) | ((self._weights > 0) & believed)
+
     # --- what the verdicts mean ---
 
     def _meaning(self, row: int) -> tuple[int, float]:

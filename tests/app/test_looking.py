@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,45 @@ def test_reviewing_a_quick_look_never_imports_torch(project: Project) -> None:
         "sys.exit(sum(name in sys.modules for name in ('torch', 'fastai', 'sklearn', 'faiss')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_evidence_shows_both_classes_and_says_why(project: Project) -> None:
+    seen = project.looking.evidence("teddy/planted.png")
+    assert len(seen.given) == len(seen.suggested) == 3
+    assert all(item.startswith("teddy/") and item != "teddy/planted.png" for item in seen.given)
+    assert all(item.startswith("black/") for item in seen.suggested)
+    assert any("black" in reason for reason in seen.reasons)
+
+
+def test_near_copies_are_named_and_say_nothing_of_each_other(project: Project) -> None:
+    assert project.looking.copies("grizzly/000.png") == ("grizzly/copy.png",)
+    seen = project.looking.evidence("grizzly/000.png")
+    assert "grizzly/copy.png" not in seen.given
+    assert any("the same picture as another image" in reason for reason in seen.reasons)
+
+
+def test_what_was_removed_is_no_evidence(project: Project) -> None:
+    before = project.looking.evidence("teddy/planted.png").suggested
+    project.decide(before, "delete")
+    assert not set(before) & set(project.looking.evidence("teddy/planted.png").suggested)
+
+
+def test_an_apply_leaves_the_bound_as_it_was(project: Project) -> None:
+    """What was wrong leaves the queue then, and must count all the same."""
+    for start in range(0, 40, 10):
+        page = list(project.looking.dealer.deal(range(start, start + 10)).ids[start : start + 10])
+        project.decide(page[:5], "delete")
+        project.decide(page[5:], "keep")
+    before = project.looking.outlook()
+    project.apply()
+    after = project.looking.outlook()
+    assert after.found == before.found == 20
+    assert after.at_most == before.at_most
+
+
+def test_the_grid_tells_the_outlook_and_keeps_it_true(project: Project) -> None:
+    grid = project.review(page_size=10)
+    deadline = time.monotonic() + 30
+    while not grid.outlook and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert grid.outlook == project.looking.outlook(upcoming=10).sentence()
