@@ -353,6 +353,9 @@ def test_full_size_shows_zooms_pans_and_judges(page: Page, journal: Journal) -> 
 def test_full_size_opens_on_a_double_click_and_goes_on_across_pages(page: Page) -> None:
     tile(page, 23).locator(".photo").dblclick()
     expect(page.locator(".side .name")).to_have_text("dogs/0023.jpg")
+    press(page, "u")
+    expect(page.locator(".side .told")).to_contain_text("That was the last picture of this page.")
+    expect(note(page)).to_be_hidden()
     page.get_by_role("button", name="Next picture").click()
     expect(page.locator(".side .name")).to_have_text("dogs/0024.jpg")
     page.get_by_role("button", name="Close").click()

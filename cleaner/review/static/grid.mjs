@@ -81,7 +81,7 @@ class View {
     this.strip.element.hidden = true;
     this.picker = new Picker(this.prefix, { vocab: () => this.vocab, mayAdd: () => this.model.get("offers").classes,
       choose: (label, isNew) => this.choose(label, isNew), leave: () => this.focus() });
-    this.full = new FullView({ picture: (id) => this.wire.ask("full", { id }).then(pictureIn), closed: () => this.focus() });
+    this.full = new FullView({ picture: (id) => this.wire.ask("full", { id }).then(pictureIn), closed: () => { this.drawNote(); this.focus(); } });
     this.filters = new FilterBar({ vocab: () => this.vocab, wanted: (filter) => this.narrow(filter), offers: this.model.get("offers") });
     this.head = make("div", { class: "head" }, make("div", { class: "bar" }, this.status, this.buildToolbar()), this.bar, this.outlook,
       this.filters.element, this.note, this.about, this.strip.element);
@@ -569,6 +569,7 @@ class View {
     if (!this.current || this.full.isOpen) return this.full.isOpen ? this.full.close() : undefined;
     this.select([]);
     this.full.open();
+    this.drawNote();
     this.drawFull();
   }
 
@@ -678,15 +679,16 @@ class View {
   }
 
   drawNote() {
-    const [text, tone, remedy] = this.noteNow();
+    const [sentence, tone, remedy] = this.noteNow();
     for (const note of [this.note, this.full.note]) {
+      const text = (note === this.full.note) === this.full.isOpen ? sentence : ""; // where the person looks
       if (note.dataset.text === text) continue;
-      note.replaceChildren(text, ...(remedy ? [button(remedy[0], "", remedy[1])] : []));
+      note.replaceChildren(text, ...(text && remedy ? [button(remedy[0], "", remedy[1])] : []));
       note.dataset.text = text;
       note.dataset.tone = tone;
       note.hidden = !text;
     }
-    this.about.hidden = Boolean(text); // both have the same place, so that no picture moves
+    this.about.hidden = Boolean(this.note.dataset.text); // both have the same place, so that no picture moves
   }
 
   /** Choose the one sentence that matters now, its tone, and the button that may help. @returns {[string, string, [string, string]?]} */
