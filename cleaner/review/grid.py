@@ -22,7 +22,7 @@ from cleaner.review.packing import packed, packed_evidence
 from cleaner.review.pages import Pages
 from cleaner.review.protocol import Ask, Terms, parse, request_of, stands
 from cleaner.review.script import SCRIPT, STYLE
-from cleaner.types import Decision, Evidence, Queue, Standing
+from cleaner.types import Decision, Evidence, How, Queue, Standing
 
 PICTURE_THREADS = 4
 MOST_FOUND = 16  # filters whose results are kept, over all views of one grid
@@ -158,7 +158,8 @@ class ReviewGrid(anywidget.AnyWidget):
         spared = standing if ask.rest else {}
         new = [v for v in ask.verdicts if v[0] not in spared and not repeats(standing.get(v[0]), v)]
         if new or not ask.verdicts:
-            self._journal.decide(new, round=round)
+            how: How = "bulk" if ask.rest or len(ask.verdicts) > 1 else "person"
+            self._journal.decide(new, round=round, how=how)
         return [item for item, _, _ in ask.verdicts]
 
     def _send_saved(self, pages: Pages, request: int | None, ask: Ask) -> None:

@@ -248,6 +248,13 @@ def test_the_rest_of_a_page_spares_what_another_window_decided(grid: HeardGrid, 
     assert journal.standing()["1.jpg"].action == "delete"
 
 
+def test_the_journal_knows_which_verdicts_were_given_one_by_one(grid: HeardGrid, journal: Journal) -> None:
+    grid.ask("decide", verdicts=[keep("0.jpg")])
+    grid.ask("decide", verdicts=[keep("1.jpg"), keep("2.jpg")])
+    grid.ask("decide", rest=True, verdicts=[keep("3.jpg")])
+    assert [event.how for event in journal.events()] == ["person", "bulk", "bulk", "bulk"]
+
+
 def test_a_verdict_that_stands_already_is_not_written_again(grid: HeardGrid, journal: Journal) -> None:
     grid.ask("decide", verdicts=[keep("0.jpg")])
     answer, _ = grid.ask("decide", verdicts=[keep("0.jpg")])
