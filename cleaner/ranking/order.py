@@ -73,13 +73,13 @@ class LiveOrder:
 
     def queue(self) -> Queue:
         """Return all images in the order of looking, the decided ones too; ties in the order of the ids."""
-        return self._listed(self.surprise(), self._given)
+        return self._listed(self.surprise())
 
     def contested(self) -> Queue:
         """Return the reviewed images over which the model disagrees with the reviewer, worst first.
 
-        Those kept or relabelled that it believes to be something else even so, and those nobody could tell;
-        with the labels that the reviewer has left.
+        Those kept or relabelled that it believes to be something else even so, and those nobody could tell.
+        Their labels are the given ones: a verdict on them means what it always means.
         """
         against, _ = odds(self._beliefs, self._labels)
         doubtful = {
@@ -88,7 +88,7 @@ class LiveOrder:
             if decision.action == "unsure"
             or (self._weights[self._rows[identity]] > 0 and against[self._rows[identity]] > 0)
         }
-        listed = self._listed(against.astype(np.float64), self._labels)
+        listed = self._listed(against.astype(np.float64))
         return listed.take(np.array([identity in doubtful for identity in listed.ids], dtype=bool))
 
     def suggestions(self, identity: str, *, most: int = 5) -> tuple[tuple[str, float], ...]:
@@ -172,8 +172,8 @@ class LiveOrder:
         parts = zip(self._parts(), self._scales, strict=True)
         return np.asarray(sum((part - centre) / spread for part, (centre, spread) in parts))
 
-    def _listed(self, surprise: Doubles, labels: Rows) -> Queue:
-        said, rows = self._said, np.arange(len(self._said))
+    def _listed(self, surprise: Doubles) -> Queue:
+        said, labels, rows = self._said, self._given, np.arange(len(self._said))
         beliefs = normalised(self._beliefs)
         _, other = odds(beliefs, labels)
         ahead = beliefs[other, rows] > beliefs[labels, rows]

@@ -11,6 +11,8 @@ import pytest
 
 from cleaner import Project, TrainConfig
 from cleaner.app.features import load_features
+from cleaner.app.panels.desk import Desk
+from cleaner.app.panels.review import Review
 from cleaner.app.rounds import round_folder
 from tests.support.images import planted_error
 from tests.support.weights import write_weights
@@ -155,3 +157,19 @@ def test_the_grid_tells_the_outlook_and_keeps_it_true(project: Project) -> None:
     while not grid.outlook and time.monotonic() < deadline:
         time.sleep(0.05)
     assert grid.outlook == project.looking.outlook(upcoming=10).sentence()
+
+
+def test_what_is_contested_is_a_click_away_and_so_is_the_way_back(project: Project) -> None:
+    desk = Desk(go=lambda _: None)
+    panel = Review(desk)
+    desk.open(project)
+    panel.refresh()
+    (grid,) = panel._holder.children
+    panel._contested.click()
+    assert "Nothing is contested" in panel._line.value
+    desk.project.decide(["teddy/planted.png"], "keep")
+    panel._contested.click()
+    assert grid.state["total"] == 1
+    assert "1 image that you have decided" in panel._line.value
+    panel._newer.click()
+    assert grid.state["total"] == len(project.catalog)

@@ -7,7 +7,7 @@ import ipywidgets as widgets
 from cleaner.app.panels.desk import Desk
 from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.project import Project
-from cleaner.app.words import order_line
+from cleaner.app.words import count, order_line
 from cleaner.errors import CleanerError
 from cleaner.review.grid import ReviewGrid
 from cleaner.types import Round
@@ -28,9 +28,12 @@ class Review:
         self._newer.layout.display = "none"
         self._next = button("Next: apply", primary=True)
         self._next.on_click(lambda _: desk.go("Apply"))
+        self._contested = button("Contested", tooltip="What the model sees otherwise although you decided it")
+        self._contested.on_click(lambda _: self._show_contested())
         self._holder = widgets.VBox([])
         # the grid explains itself
-        self.view = widgets.VBox([self._line, self._newer, self._holder, self._next])
+        below = widgets.HBox([self._next, self._contested])
+        self.view = widgets.VBox([self._line, self._newer, self._holder, below])
 
     def refresh(self) -> None:
         """Show the last round's queue; a page somebody is looking at is not pulled away from them."""
@@ -68,6 +71,21 @@ class Review:
         self._shown = latest
         self._newer.layout.display = "none"
         self._say(order_line(project.rounds[-1]))
+
+    def _show_contested(self) -> None:
+        """Show what the model disputes although it was decided, until the order is asked for again."""
+        if self._grid is None:
+            return
+        looking = self._desk.project.looking
+        contested = looking.contested()
+        if not len(contested):
+            self._say("Nothing is contested: wherever you have decided, the model agrees.")
+            return
+        self._grid.show(contested, round=looking.round.number)
+        many = count(len(contested), "image")
+        self._say(f"{many} that you have decided and the model sees otherwise, or that you could not tell.")
+        self._newer.description = "Back to the order"
+        self._newer.layout.display = ""
 
     def _say(self, text: str, *, tone: str = "plain") -> None:
         self._line.value = sentence(text, tone=tone)
