@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cleaner.model.train import Trained
 
 ELSEWHERE = "A training of this project is running in another window; wait until it ends, or stop it."
+GLANCE, PATIENCE = 0.05, 2.0  # seconds to wait for another window that only looks if a training runs
 FITS = {"quick": train_quick, "full": train_full}
 
 
@@ -45,7 +46,7 @@ def keep_round(job: Job, score: Callable[[Job], Trained]) -> Round:
 
 
 def _keep_next(job: Job, fit: Callable[[Job], Outcome]) -> Round:
-    with _alone(job.home), disk_errors_explained(job.home):
+    with _alone(job.home, patience=PATIENCE), disk_errors_explained(job.home):
         stop_file = _stop_file(job.home)
         stop_file.unlink(missing_ok=True)
         started = time.monotonic()
@@ -109,10 +110,10 @@ def disk_errors_explained(home: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _alone(home: Path, *, patience: float = GLANCE) -> Iterator[None]:
     lock = FileLock(home / "training.lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience, poll_interval=0.01)
     except Timeout:
         raise Refused(ELSEWHERE) from None
     try:

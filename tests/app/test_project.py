@@ -229,13 +229,14 @@ def test_two_windows_do_not_train_at_once_and_one_can_stop_the_other(project: Pr
 
     thread = threading.Thread(target=work)
     thread.start()
-    while other.training_elsewhere is None:
+    while other.training_elsewhere is None and thread.is_alive():
         thread.join(0.01)
     with pytest.raises(Refused, match="running in another window"):
         other.train(QUICK)
-    while not ended:
+    while thread.is_alive():
         other.stop_training()
         thread.join(0.05)
+    assert len(ended) == 1
     assert other.training_elsewhere is None
     assert other.train(QUICK).number == 2
 
