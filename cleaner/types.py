@@ -311,19 +311,6 @@ class Queue:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What helps a person to judge one image.
-
-    `given` and `suggested` are ids of images that are typical of the class it is labelled with and of the
-    one that the model believes, nearest to it first; `reasons` say in words what speaks against its label.
-    """
-
-    given: tuple[str, ...] = ()
-    suggested: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-
-
 # --- 4 review: the person decides ----------------------------------------------------------------
 
 

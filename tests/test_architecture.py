@@ -104,7 +104,7 @@ def test_modules_say_what_they_are() -> None:
 def test_no_module_outgrows_one_idea() -> None:
     glossary = PACKAGE / "types.py"
     lines = {p: len(p.read_text(encoding="utf-8").splitlines()) for p in PACKAGE.rglob("*.py")}
-    long = {str(p): n for p, n in lines.items() if n > (420 if p == glossary else 300)}
+    long = {str(p): n for p, n in lines.items() if n > (400 if p == glossary else 300)}
     assert long == {}
 
 

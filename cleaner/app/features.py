@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from cleaner.types import Ints, Pixels, Strings, strings
 _TEXTS = "features.json"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Which rows of which cache are the embeddings of a round's N images, and how alike these are.
 
@@ -38,6 +39,11 @@ class Features:
     neighbours: Ints
     groups: Ints
     unlike: float
+
+    @cached_property
+    def pictures(self) -> NDArray[np.intp]:
+        """Number the pictures [N]: equal files have one number."""
+        return _numbered(self.digests)
 
     def embeddings(self, home: Path) -> Pixels | None:
         """Return the embeddings [N, D] from the project's cache, NaN for lost ones; None if all are lost."""
@@ -82,8 +88,12 @@ def compared(
     stopped: Stop,
 ) -> Features:
     """Compare the embeddings [N, D] of images with each other; equal files are one group."""
-    pictures = np.unique(digests.astype(str), return_inverse=True)[1]
+    pictures = _numbered(digests)
     near = nearest(embeddings, groups=pictures, report=report, stopped=stopped)
     groups = near_duplicates(near, equal=pictures, labels=labels)
     others = near.without(groups)
     return Features(cache, embeddings.shape[1], digests, others.rows, groups, unlike=usual(others))
+
+
+def _numbered(digests: Strings) -> NDArray[np.intp]:
+    return np.unique(digests.astype(str), return_inverse=True)[1]

@@ -22,7 +22,8 @@ from cleaner.ranking.neighbours import Neighbours
 from cleaner.ranking.order import LiveOrder
 from cleaner.ranking.stopping import Outlook
 from cleaner.review.deck import Deck
-from cleaner.types import Catalog, Evidence, Queue, Round, Standing
+from cleaner.review.packing import Evidence
+from cleaner.types import Catalog, Queue, Round, Standing
 
 
 class Looking:
@@ -97,7 +98,7 @@ class Looking:
             vocab=vocab,
             suggested=[vocab.index(other)],
             groups=self._features.groups,
-            pictures=np.unique(self._features.digests.astype(str), return_inverse=True)[1],
+            pictures=self._features.pictures,
             sound=sound,
             gone=weights == 0,
             unlike=self._features.unlike,

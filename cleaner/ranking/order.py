@@ -39,6 +39,9 @@ class LiveOrder:
         self._labels, self._weights = self._given.copy(), np.ones(len(predictions))
         self._standing: dict[str, Decision] = {}
         self._changes = 0
+        self._honest = predictions.origins != "in-sample"
+        self._network = logarithms(predictions.probs)
+        self._quick = None if predictions.quick is None else logarithms(predictions.quick)
         self._doubt = network_doubt(predictions)
         self._look()
         self._asked = self._other  # the classes suggested before any verdict
@@ -81,7 +84,7 @@ class LiveOrder:
         Those kept or relabelled that it believes to be something else even so, and those nobody could tell.
         Their labels are the given ones: a verdict on them means what it always means.
         """
-        against, _ = odds(self._beliefs, self._labels)
+        against = odds(self._beliefs, self._labels)[0]
         doubtful = {
             identity
             for identity, decision in self._standing.items()
@@ -143,16 +146,16 @@ class LiveOrder:
         The network has an equal say on images that it has not learned from, and none on others. Where there
         is no believer a quick head that was kept stands in for it, or the network speaks alone.
         """
-        said, network = self._said, logarithms(self._said.probs)
-        features = None if said.quick is None else logarithms(said.quick)
-        if self._believer is not None:
-            features = self._believer.beliefs()
-        self._against = None if features is None else odds(features, self._given)[0]
-        self._beliefs = network if features is None else features
-        if features is not None and self._trained:
-            honest = said.origins != "in-sample"
-            self._beliefs = np.where(honest, (normalised(features) + network) / 2, features)
-        self._other = odds(self._beliefs, self._given)[1]
+        features = self._quick if self._believer is None else self._believer.beliefs()
+        self._against = None
+        if features is None:
+            self._beliefs, self._other = self._network, odds(self._network, self._given)[1]
+            return
+        self._beliefs = features
+        self._against, self._other = odds(features, self._given)
+        if self._trained:
+            self._beliefs = np.where(self._honest, (normalised(features) + self._network) / 2, features)
+            self._other = odds(self._beliefs, self._given)[1]
 
     def _origins(self) -> Strings:
         """Return what to standardise within, [N]; log-odds of one network alone compare as they are."""
@@ -160,7 +163,7 @@ class LiveOrder:
         return np.full(len(self._said), "", dtype=object) if alike else self._said.origins
 
     def _guessed(self) -> Doubles:
-        honest = (self._said.origins != "in-sample") | (self._against is not None)
+        honest = self._honest | (self._against is not None)
         return contradictions(self._beliefs, self._labels, weights=self._weights * honest)
 
     def _parts(self) -> list[Doubles]:
@@ -175,9 +178,8 @@ class LiveOrder:
     def _listed(self, surprise: Doubles) -> Queue:
         said, labels, rows = self._said, self._given, np.arange(len(self._said))
         beliefs = normalised(self._beliefs)
-        _, other = odds(beliefs, labels)
-        ahead = beliefs[other, rows] > beliefs[labels, rows]
-        suggested = np.where(ahead, other, labels).astype(np.int32)
+        ahead = beliefs[self._other, rows] > beliefs[labels, rows]
+        suggested = np.where(ahead, self._other, labels).astype(np.int32)
         queue = Queue(
             vocab=said.vocab,
             ids=said.ids,

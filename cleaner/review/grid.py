@@ -18,11 +18,11 @@ from cleaner.errors import CleanerError, InputError
 from cleaner.review import protocol
 from cleaner.review.filters import Found, confused, rows_found
 from cleaner.review.journal import Journal, repeats
-from cleaner.review.packing import packed, packed_evidence
+from cleaner.review.packing import Evidence, packed, packed_evidence
 from cleaner.review.pages import Pages
 from cleaner.review.protocol import Ask, Terms, parse, request_of, stands
 from cleaner.review.script import SCRIPT, STYLE
-from cleaner.types import Decision, Evidence, How, Queue, Standing
+from cleaner.types import Decision, How, Queue, Standing
 
 PICTURE_THREADS = 4
 MOST_FOUND = 16  # filters whose results are kept, over all views of one grid

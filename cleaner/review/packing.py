@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from cleaner.errors import CleanerError
-from cleaner.types import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What helps a person to judge one image.
+
+    `given` and `suggested` are ids of images that are typical of the class it is labelled with and of the
+    one that the model believes, nearest to it first; `reasons` say in words what speaks against its label.
+    """
+
+    given: tuple[str, ...] = ()
+    suggested: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 def packed(

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cleaner.errors import UnreadableImage
-from cleaner.types import Evidence, Queue, strings
+from cleaner.review.packing import Evidence
+from cleaner.types import Queue, strings
 
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\">"
 LONG = "a class whose name goes on and on " * 15

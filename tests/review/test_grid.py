@@ -14,7 +14,8 @@ from cleaner.errors import InputError, UnreadableImage
 from cleaner.review.database import writing
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
-from cleaner.types import Evidence, Queue, strings
+from cleaner.review.packing import Evidence
+from cleaner.types import Queue, strings
 from tests.support.stage import HeardGrid
 
 VOCAB = ("cat", "dog", "cow")
