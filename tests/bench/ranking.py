@@ -103,19 +103,25 @@ REVIEWERS = (Reviewer(), Reviewer("slips in 5 %", slips=0.05), Reviewer("only re
 # --- the ways: each yields scores [N], and is sent the labels and what they count after every page ------
 
 
-def cleaner_live(task: Task) -> Iterator[np.ndarray]:
-    """Follow the reviewer, by features or by a network's probabilities."""
-    count, vocab = len(task.given), tuple(map(str, range(task.classes)))
-    probs = np.full((count, task.classes), 1 / task.classes) if task.probs is None else task.probs
-    losses = -np.log(np.maximum(probs[np.arange(count), task.given], 1e-30))
-    said = Predictions(
+def predictions(labels: np.ndarray, probs: np.ndarray) -> Predictions:
+    """Return probabilities [N, K] as a round keeps them."""
+    count, classes = probs.shape
+    losses = -np.log(np.maximum(probs[np.arange(count), labels], 1e-30))
+    return Predictions(
         ids=strings([f"{row:07d}" for row in range(count)]),
-        vocab=vocab,
-        labels=task.given.astype(np.int32),
+        vocab=tuple(map(str, range(classes))),
+        labels=labels.astype(np.int32),
         probs=probs.astype(np.float32),
         losses=losses.astype(np.float32),
         origins=strings(["out-of-fold"] * count),
     )
+
+
+def cleaner_live(task: Task) -> Iterator[np.ndarray]:
+    """Follow the reviewer, by features or by a network's probabilities."""
+    count, vocab = len(task.given), tuple(map(str, range(task.classes)))
+    probs = np.full((count, task.classes), 1 / task.classes) if task.probs is None else task.probs
+    said = predictions(task.given, probs)
     features = None
     if task.embeddings is not None:
         features = believer(task.embeddings, task.given.astype(np.intp), classes=task.classes)
@@ -275,14 +281,7 @@ def latency(count: int, width: int, classes: int) -> dict[str, float]:
     random = np.random.default_rng(0)
     x = random.normal(size=(count, width)).astype(np.float32)
     labels = random.integers(0, classes, count)
-    said = Predictions(
-        ids=strings([f"{row:07d}" for row in range(count)]),
-        vocab=tuple(map(str, range(classes))),
-        labels=labels.astype(np.int32),
-        probs=np.full((count, classes), 1 / classes, dtype=np.float32),
-        losses=np.full(count, np.log(classes), dtype=np.float32),
-        origins=strings(["out-of-fold"] * count),
-    )
+    said = predictions(labels, np.full((count, classes), 1 / classes))
     near = Neighbours(
         random.integers(0, count, (count, 50), dtype=np.int32), np.ones((count, 50), np.float32)
     )

@@ -217,3 +217,13 @@ def decide() -> Callable[..., Decision]:
 @pytest.fixture(scope="session")
 def build() -> Callable[..., Catalog]:
     return build_catalog
+
+
+@pytest.fixture
+def mixed(decide):
+    """Two images change class, one of them to a new one and one to a taken name; one is removed."""
+    return (
+        decide("cat/1.jpg", "relabel", "dog"),
+        decide("cat/deep/3.jpg", "relabel", "elk"),
+        decide("owl/5.jpg", "delete"),
+    )

@@ -19,16 +19,6 @@ from cleaner.errors import CleanerError, Refused
 from cleaner.progress import Progress
 
 
-@pytest.fixture
-def mixed(decide):
-    """Two images change class, one of them to a new one and one to a taken name; one is removed."""
-    return (
-        decide("cat/1.jpg", "relabel", "dog"),
-        decide("cat/deep/3.jpg", "relabel", "elk"),
-        decide("owl/5.jpg", "delete"),
-    )
-
-
 def test_apply_moves_and_undo_restores_byte_for_byte(world, mixed):
     before = world.images()
     receipt = world.apply(world.plan(*mixed))

@@ -15,15 +15,6 @@ from tests.support.faults import killed_before
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
-@pytest.fixture
-def mixed(decide):
-    return (
-        decide("cat/1.jpg", "relabel", "dog"),
-        decide("cat/deep/3.jpg", "relabel", "elk"),
-        decide("owl/5.jpg", "delete"),
-    )
-
-
 def counts(world) -> tuple[int, int]:
     moved = [identity for identity, path in world.ledger.locations().items() if path != identity]
     return len(moved), 3 - len(moved)

@@ -19,16 +19,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 RUNS = int(os.environ.get("CLEANER_CRASH_RUNS", "40"))
 
 
-@pytest.fixture
-def mixed(decide):
-    """Two images change class, one of them to a taken name, and one is removed; four sidecars go along."""
-    return (
-        decide("cat/1.jpg", "relabel", "dog"),
-        decide("cat/deep/3.jpg", "relabel", "elk"),
-        decide("owl/5.jpg", "delete"),
-    )
-
-
 def taken_back(world) -> None:
     """Undo until there is nothing to undo."""
     while world.ledger.can_undo:

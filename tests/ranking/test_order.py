@@ -94,17 +94,22 @@ def _blobs(count: int = 150, *, seed: int = 0, wrong: int = 12, width: int = 8, 
     return x, labels, truth
 
 
-def _order(x, labels, *, groups=None) -> LiveOrder:
-    count = len(labels)
-    said = Predictions(
-        ids=strings([f"{n:03d}" for n in range(count)]),
-        vocab=VOCAB,
+def _flat(labels, *, vocab=VOCAB) -> Predictions:
+    """Return predictions that say nothing: only the embeddings beside them do."""
+    count, classes = len(labels), len(vocab)
+    return Predictions(
+        ids=strings([f"{n:05d}" if count > 999 else f"{n:03d}" for n in range(count)]),
+        vocab=vocab,
         labels=labels.astype(np.int32),
-        probs=np.full((count, 3), 1 / 3, dtype=np.float32),
-        losses=np.full(count, np.log(3), dtype=np.float32),
+        probs=np.full((count, classes), 1 / classes, dtype=np.float32),
+        losses=np.full(count, np.log(classes), dtype=np.float32),
         origins=strings(["out-of-fold"] * count),
     )
-    return LiveOrder(said, believer=believer(x, labels, classes=3, groups=groups), network=False)
+
+
+def _order(x, labels, *, vocab=VOCAB, groups=None) -> LiveOrder:
+    features = believer(x, labels, classes=len(vocab), groups=groups)
+    return LiveOrder(_flat(labels, vocab=vocab), believer=features, network=False)
 
 
 def _verdict(item: str, action: str, label: str | None = None) -> Decision:
@@ -253,18 +258,9 @@ def test_a_trained_network_and_the_features_are_both_heard() -> None:
 
 def _found(x, labels, truth, classes: int, *, groups=None) -> float:
     """Return the share of the wrong labels among as many first ones."""
-    count, wrong = len(labels), labels != truth
-    said = Predictions(
-        ids=strings([f"{n:05d}" for n in range(count)]),
-        vocab=tuple(map(str, range(classes))),
-        labels=labels.astype(np.int32),
-        probs=np.full((count, classes), 1 / classes, dtype=np.float32),
-        losses=np.full(count, np.log(classes), dtype=np.float32),
-        origins=strings(["out-of-fold"] * count),
-    )
-    order = LiveOrder(said, believer=believer(x, labels, classes=classes, groups=groups), network=False)
-    queue = order.queue()
-    assert sorted(queue.ids) == sorted(said.ids)
+    wrong = labels != truth
+    queue = _order(x, labels, vocab=tuple(map(str, range(classes))), groups=groups).queue()
+    assert sorted(map(int, queue.ids)) == list(range(len(labels)))
     assert np.isfinite(queue.scores).all()
     return float(np.mean([wrong[int(i)] for i in queue.ids[: wrong.sum()]])) if wrong.any() else 1.0
 
@@ -349,15 +345,7 @@ def test_images_without_an_embedding_are_ranked_among_the_others() -> None:
 def test_one_class_only_has_nothing_to_say_and_says_so() -> None:
     x, _, _ = _blobs()
     labels = np.zeros(150, dtype=np.int64)
-    said = Predictions(
-        ids=strings([f"{n:03d}" for n in range(150)]),
-        vocab=("cat",),
-        labels=labels.astype(np.int32),
-        probs=np.ones((150, 1), dtype=np.float32),
-        losses=np.zeros(150, dtype=np.float32),
-        origins=strings(["out-of-fold"] * 150),
-    )
-    queue = LiveOrder(said, believer=believer(x, labels, classes=1), network=False).queue()
+    queue = _order(x, labels, vocab=("cat",)).queue()
     assert list(queue.ids) == sorted(queue.ids)
 
 

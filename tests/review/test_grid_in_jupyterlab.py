@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.database import decided
 from tests.support.jupyter import jupyterlab
@@ -14,17 +14,23 @@ from tests.support.jupyter import jupyterlab
 pytestmark = pytest.mark.browser
 
 
+def _first_cell_run(browser: Browser, address: str) -> tuple[Page, Locator]:
+    """Open the notebook, run the cell that shows the grid, and return the page and its cells."""
+    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    page.goto(address)
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
+    cells.first.click(timeout=60_000)
+    page.keyboard.press("Shift+Enter")
+    expect(page.locator(".cleaner-grid .tile img").first).to_be_visible(timeout=60_000)
+    return page, cells
+
+
 def test_keys_in_the_grid_never_reach_the_notebook(
     browser: Browser, notebook: Path, env: dict[str, str]
 ) -> None:
     with jupyterlab(notebook, environment=env) as address:
-        page = browser.new_page(viewport={"width": 1300, "height": 900})
-        page.goto(address)
-        cells = page.locator(".jp-Notebook .jp-Cell")
-        expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
-        cells.first.click(timeout=60_000)
-        page.keyboard.press("Shift+Enter")
-        expect(page.locator(".cleaner-grid .tile img").first).to_be_visible(timeout=60_000)
+        page, cells = _first_cell_run(browser, address)
         before = cells.count()
         page.locator(".cleaner-grid .photo").first.click()
         # in the notebook: cut the cell, delete it, change it to markdown, add cells above and below, edit
@@ -51,13 +57,7 @@ def test_a_restarted_kernel_is_told_and_the_cell_run_again_goes_on_where_one_was
     browser: Browser, notebook: Path, env: dict[str, str]
 ) -> None:
     with jupyterlab(notebook, environment=env) as address:
-        page = browser.new_page(viewport={"width": 1300, "height": 900})
-        page.goto(address)
-        cells = page.locator(".jp-Notebook .jp-Cell")
-        expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
-        cells.first.click(timeout=60_000)
-        page.keyboard.press("Shift+Enter")
-        expect(page.locator(".cleaner-grid .tile img").first).to_be_visible(timeout=60_000)
+        page, cells = _first_cell_run(browser, address)
         page.locator(".cleaner-grid .tiles").focus()
         page.keyboard.press("a")
         expect(page.locator(".cleaner-grid .status")).to_contain_text("24 of 60 reviewed")
