@@ -17,6 +17,7 @@ from cleaner.catalog.pixels import LIMIT, pixels
 from cleaner.catalog.rowcache import RowCache, alone
 from cleaner.errors import InputError
 from cleaner.progress import Report, Stop
+from cleaner.ranking.scaling import Standardised
 from cleaner.types import Catalog, Pixels, TrainConfig
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Job:
         )
 
     def embeddings(self, backbone: Backbone) -> Pixels:
-        """Return the features of all images, float16 [N, D]; computes those that are new, and keeps each."""
+        """Return the features of all images [N, D], standardised; computes and keeps those that are new."""
         from cleaner.model.embed import embed
         from cleaner.model.images import cached_side
 
@@ -69,7 +70,7 @@ class Job:
                 images, rows = self.squares(cached_side(body.size)), np.array(missing, dtype=np.intp)
                 for some, block in embed(body, images, rows=rows, report=self.report, stopped=self.stopped):
                     cache.add(digests[some], block)
-            return cache.take(digests)
+            return Standardised(cache.take(digests))
 
 
 def _limit() -> int:

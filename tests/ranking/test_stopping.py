@@ -309,6 +309,11 @@ def test_where_all_agree_the_estimate_stays_finite(wrong, low, high) -> None:
     assert low < errors_expected(scores, wrong, upcoming=np.linspace(1, 0.8, 10)) < high
 
 
+def test_what_looks_less_suspicious_is_never_expected_to_be_wrong_more_often() -> None:
+    scores, wrong = np.linspace(1, 3, 60), np.zeros(60, dtype=bool)
+    assert errors_expected(scores, wrong, upcoming=np.full(24, -5.0)) == pytest.approx(24 * 0.5 / 61)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-1e6, 1e6), st.booleans()), max_size=40),
