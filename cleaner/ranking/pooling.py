@@ -19,9 +19,9 @@ PRIOR = 20.0  # images for which the belief counts that both know equally much
 def pool(one: Floats, other: Floats, labels: Rows) -> tuple[float, float]:
     """Return the weights a, b >= 0 with which two log-probabilities [K, N] foretell the labels [N] best.
 
-    The pool is p ∝ p₁ᵃ · p₂ᵇ; its likelihood is concave in a and b, and a normal prior that counts as PRIOR images
-    holds them near EVEN where there are few. Source: logarithmic opinion pools, Genest & Zidek, «Combining
-    probability distributions», Statistical Science 1, 1986.
+    The pool is p ∝ p₁ᵃ · p₂ᵇ; its likelihood is concave in a and b, and a normal prior that counts as PRIOR
+    images holds them near EVEN where there are few. Source: logarithmic opinion pools, Genest & Zidek,
+    «Combining probability distributions», Statistical Science 1, 1986.
     """
     columns = np.arange(len(labels))
     both = np.stack([normalised(one), normalised(other)]).astype(np.float64)
