@@ -57,7 +57,7 @@ def seen(images: Tensor, *, size: int, device: torch.device) -> Tensor:
 
 
 def views(images: Tensor, *, size: int, mirrored: bool) -> Iterator[Tensor]:
-    """Yield squares of bytes [B, 3, S', S'] as they are, then their four corners of `size` if they are larger.
+    """Yield squares of bytes [B, 3, S', S'] as they are, then their corners of `size` if they are larger.
 
     With `mirrored`, two opposite corners are mirror images, left for right.
     """
