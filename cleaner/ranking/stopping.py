@@ -182,7 +182,7 @@ class Outlook:
     def _bound(self) -> str:
         rest = f"the {self.remaining:,} pictures you have not seen"
         if self.at_most is None or self.at_most > self.remaining / 2:
-            return f"How many of {rest} are labelled wrong can't be said yet."
+            return f"How many of {rest} are labelled wrong can't be said yet: a few more pages will tell."
         share = math.ceil(1000 * self.at_most / self.remaining) / 1000
         most = f"at most {self.at_most:,} ({share:.1%}) are" if self.at_most else "none is"
         return f"Of {rest}, {most} labelled wrong: that is {percent(self.confidence)} certain."

@@ -379,7 +379,8 @@ def test_the_rule_of_thumb_says_that_it_speaks_of_the_top_only() -> None:
 def test_what_is_not_known_is_not_said(unknown) -> None:
     said = _outlook(at_most=unknown, expected=None, audited=0)
     assert said.sentence() == (
-        "How many of the 5,520 pictures you have not seen are labelled wrong can't be said yet."
+        "How many of the 5,520 pictures you have not seen are labelled wrong can't be said yet: "
+        "a few more pages will tell."
     )
     assert not said.may_stop
 
