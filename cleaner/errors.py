@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+from typing import Literal, TypeAlias
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # what an OSError says then
+Problem: TypeAlias = Literal["url", "address", "name", "connection", "status", "redirects", "size", "time"]
 
 
 class CleanerError(Exception):
@@ -33,3 +35,23 @@ class Stopped(CleanerError):
 
 class Refused(CleanerError):
     """A decision or a change was not taken; nothing was altered."""
+
+
+class FetchError(CleanerError):
+    """A URL that could not be fetched, and why.
+
+    `problem` is the kind of reason; `retry` says whether another attempt may do better, `wait` after how many
+    seconds at the earliest if the server named them; `status` is the HTTP status if there was an answer.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        problem: Problem,
+        retry: bool = False,
+        wait: float | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.problem, self.retry, self.wait, self.status = problem, retry, wait, status

@@ -39,7 +39,8 @@ MAY_IMPORT = {
         "pandas",
     },
 }
-SHARED = {"cleaner.types", "cleaner.progress", "cleaner.errors"}
+SHARED = {"cleaner.types", "cleaner.progress", "cleaner.errors", "cleaner.fetching"}
+NETWORK = {"fetching.py", "connecting.py"}  # the only modules that fetch what someone else has named
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
 
@@ -92,6 +93,14 @@ def _outside_functions(tree: ast.Module) -> list[ast.stmt]:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef)
         and not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     ]
+
+
+def test_one_door_only_leads_to_the_network() -> None:
+    clients = {"httpx2", "httpcore2"}
+    users = {
+        p.name for p in PACKAGE.rglob("*.py") if clients & set(_imports(ast.parse(p.read_text("utf-8"))))
+    }
+    assert users <= NETWORK
 
 
 def test_modules_say_what_they_are() -> None:
