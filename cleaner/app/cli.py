@@ -14,6 +14,7 @@ import typer
 from cleaner.app import demo as demos
 from cleaner.app import server
 from cleaner.app.cli_changes import changes
+from cleaner.app.cli_sources import sources
 from cleaner.app.project import Project
 from cleaner.app.terminal import Folder, bar, opened, row
 from cleaner.app.words import count, plain, round_line
@@ -155,6 +156,7 @@ def _serve(folder: Path | None, *, port: int | None) -> None:
             typer.echo("Ending the dashboard; every decision is kept …")
 
 
+app.add_typer(sources)
 app.add_typer(changes)
 
 if __name__ == "__main__":
