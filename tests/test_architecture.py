@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "cleaner"
 
 # besides the standard library, numpy and the three modules that everybody shares
 MAY_IMPORT = {
-    "catalog": {"PIL", "filelock"},
+    "catalog": {"PIL", "filelock", "pyarrow"},
     "model": {
         "torch",
         "torchvision",

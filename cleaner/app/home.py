@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 from sqlalchemy import URL, Column, Engine, MetaData, Table, Text, insert, select
 
-from cleaner.catalog.scan import require_class_folders
+from cleaner.catalog.folders import require_class_folders
 from cleaner.errors import InputError
 from cleaner.review.database import open_database, writing
 

@@ -5,7 +5,7 @@ A decision is kept under the id, so a mistake here would carry it to another pic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cleaner.types import Catalog
 
@@ -19,48 +19,53 @@ def identities(
     recognised first where it was last, then by its content wherever it is now. Another picture under an old
     path gets a new id, the path with a number, even if the image that had the path is gone.
     """
-    digests = _digests(known)
-    places = _places(present, known=known, moved=moved, digests=digests)
+    ids = _stayed(present, known=known)
+    if len(ids) == len(present):
+        return ids
+    digests = departed(known, staying=ids.values())
+    places = _places(known, gone=digests, moved=moved, stayed={key for key in ids.values() if key in moved})
     at = {path: identity for identity, path in places.items()}
-    ids: dict[str, str] = {}
-    for path, digest in present.items():
+    left = sorted(present.keys() - ids.keys())
+    for path in left:
         identity = at.get(path)
-        if identity is not None and digests.get(identity, digest) == digest:
+        if identity is not None and digests.get(identity, present[path]) == present[path]:
             ids[path] = identity
-    adrift = _adrift(digests, settled=set(ids.values()), places=places)
-    taken = {*digests, *moved}
-    for path in sorted(present.keys() - ids.keys()):
-        homeless = adrift.get(present[path])
-        ids[path] = homeless.pop(0) if homeless else _new_id(path, taken=taken)
-        taken.add(ids[path])
+    settled = {ids[path] for path in left if path in ids}
+    adrift = _adrift(digests, settled=settled, places=places)
+    taken = {*ids.values(), *digests, *moved}
+    for path in left:
+        if path not in ids:
+            homeless = adrift.get(present[path])
+            ids[path] = homeless.pop(0) if homeless else _new_id(path, taken=taken)
+            taken.add(ids[path])
     return ids
 
 
-def departed(known: Catalog | None, *, staying: set[str]) -> dict[str, str]:
-    """Remember the digest of every image that was once here and is no more, by id."""
-    return {identity: digest for identity, digest in _digests(known).items() if identity not in staying}
-
-
-def _digests(known: Catalog | None) -> dict[str, str]:
+def departed(known: Catalog | None, *, staying: Iterable[str]) -> dict[str, str]:
+    """Return the digest of every image that was once here and is not among those staying, by id."""
     if known is None:
         return {}
-    return dict(known.departed) | dict(zip(known.ids, known.digests, strict=True))
+    stay = set(staying)
+    gone = {identity: digest for identity, digest in known.departed.items() if identity not in stay}
+    rows = zip(known.ids, known.digests, strict=True)
+    return gone | {identity: digest for identity, digest in rows if identity not in stay}
+
+
+def _stayed(present: Mapping[str, str], *, known: Catalog | None) -> dict[str, str]:
+    """Map the path of each picture that is where the last scan saw it to its id."""
+    if known is None:
+        return {}
+    rows = zip(known.paths, known.digests, known.ids, strict=True)
+    return {path: identity for path, digest, identity in rows if present.get(path) == digest}
 
 
 def _places(
-    present: Mapping[str, str],
-    *,
-    known: Catalog | None,
-    moved: Mapping[str, str],
-    digests: Mapping[str, str],
+    known: Catalog | None, *, gone: Mapping[str, str], moved: Mapping[str, str], stayed: set[str]
 ) -> dict[str, str]:
-    """Say where each image was last: where the program put it, or where the last scan saw it if it is there.
-
-    For the person may have moved it again since.
-    """
-    places = {} if known is None else dict(zip(known.ids, known.paths, strict=True))
-    stayed = {identity for identity, path in places.items() if present.get(path) == digests[identity]}
-    return places | {identity: path for identity, path in moved.items() if identity not in stayed}
+    """Say where each image that has not stayed was last: where the program put it, else where it was seen."""
+    rows = () if known is None else zip(known.ids, known.paths, strict=True)
+    seen = {identity: path for identity, path in rows if identity in gone}
+    return seen | {identity: path for identity, path in moved.items() if identity not in stayed}
 
 
 def _adrift(

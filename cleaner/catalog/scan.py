@@ -1,4 +1,4 @@
-"""Lists a folder of class folders, checks every file, and gives each image an id for the life of the project.
+"""Checks every file that a source lists, and gives each image an id for the life of the project.
 
 Reads only. What can't be used becomes a finding and is never in the way of the rest.
 """
@@ -7,50 +7,47 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cleaner.catalog.digest import digest_of, split_of
 from cleaner.catalog.findings import duplicates, too_many_failures
+from cleaner.catalog.folders import list_folders
 from cleaner.catalog.identity import departed, identities
+from cleaner.catalog.listing import Listing
 from cleaner.catalog.pictures import open_picture, upright_size
-from cleaner.errors import InputError, Stopped, UnreadableImage
+from cleaner.errors import Stopped, UnreadableImage
 from cleaner.progress import Progress, Report, Stop, never, quiet
-from cleaner.types import SIDECARS, Catalog, Finding, Split, strings
+from cleaner.types import Catalog, Finding, Ints, Split, Strings, strings
 
-GIVEN_SPLITS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "test": "test",
-}
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 CHECK_SIDE = 512  # a JPEG is decoded no larger than this to prove that it is whole
 THREADS = 4
 BLOCK = 256
+STRIDE = 5000  # files between two looks at the clock and at Stop while nothing is opened
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One readable file, as found now."""
+    """One readable file, as read now; fields are named like the columns of a catalog."""
 
-    path: str
     digest: str
-    width: int
-    height: int
+    widths: int
+    heights: int
     bytes: int
-    mtime: int
+    mtimes: int
 
 
 def scan(
     root: Path,
     *,
+    listing: Listing | None = None,
     known: Catalog | None = None,
     moved: Mapping[str, str] | None = None,
     report: Report = quiet,
@@ -58,138 +55,84 @@ def scan(
 ) -> tuple[Catalog, tuple[Finding, ...]]:
     """List and check a dataset; return its catalog and what was found, worst first.
 
-    `known` is the catalog of the last scan: files of the same path, size and time are not read again, and
-    ids carry over, also to files that the person has moved (recognised by content). `moved` maps ids to where
-    this program has put them. Sidecars of images are left out. Raises InputError for a folder that isn't
-    there or holds no class folders.
+    Without a `listing` the class folders of `root` are listed. `known` is the catalog of the last scan: files
+    of the same path, size and time are not read again, and ids carry over, also to files that the person has
+    moved (recognised by content). `moved` maps ids to where this program has put them. Raises InputError for
+    a folder that isn't there or holds no class folders, and Stopped.
     """
-    require_class_folders(root)
-    level = class_level(root)
-    files, findings = _list_files(root, level=level)
-    seen, damaged = _check_all(root, files, known=known, report=report, stopped=stopped)
-    findings += damaged
-    used = [*files, *(finding.item for finding in findings)]
-    empty = _empty_classes(root, level=level, used=used)
-    catalog = _assemble(root, seen, classes=empty, level=level, known=known, moved=moved or {})
-    findings += duplicates(catalog)
-    findings += too_many_failures(damaged, total=len(files))
+    there = listing or list_folders(root, report=report, stopped=stopped)
+    kept = _unchanged(root, there.paths, known=known, report=report, stopped=stopped)
+    seen, damaged = _check_all(root, there.paths, kept=kept, report=report, stopped=stopped)
+    catalog = _assemble(root, there, kept=kept, seen=seen, known=known, moved=moved or {})
+    findings = [*there.findings, *damaged, *duplicates(catalog)]
+    findings += too_many_failures(damaged, total=len(there.paths))
     return catalog, tuple(sorted(findings, key=lambda f: (-f.severity, f.kind, f.item)))
 
 
-def require_class_folders(root: Path) -> None:
-    """Raise InputError for a folder that isn't there or has no folders in it."""
-    if not root.is_dir():
-        raise InputError(f"{root} is not a folder; choose the folder that holds one folder per class.")
-    if not _folders(root):
-        raise InputError(
-            f"{root} holds no folders; choose the one that holds a folder per class, {root.parent} perhaps."
-        )
+def _unchanged(
+    root: Path, paths: Sequence[str], *, known: Catalog | None, report: Report, stopped: Stop
+) -> Ints:
+    """Say which row of the last scan each file is still as it was in, -1 for none, shape [N]."""
+    kept = np.full(len(paths), -1, dtype=np.int32)
+    if known is None:
+        return kept
+    before = {path: row for row, path in enumerate(known.paths)}
+    sizes, times = known.bytes, known.mtimes
+    started = time.monotonic()
+    for position, path in enumerate(paths):
+        if position % STRIDE == 0:
+            _go_on(stopped)
+            elapsed = time.monotonic() - started
+            report(Progress("comparing", position, len(paths), elapsed, "looking for changed files"))
+        row = before.get(path)
+        if row is not None and _size_and_time(f"{root}/{path}") == (sizes[row], times[row]):
+            kept[position] = row
+    report(Progress("checking", int((kept >= 0).sum()), len(paths), 0.0, "checking the images"))
+    return kept
 
 
-def class_level(root: Path) -> int:
-    """Say which part of a path names the class: 1 under split folders such as train and valid, else 0."""
-    tops = {entry.name.lower() for entry in _folders(root)}
-    return 1 if "train" in tops and any(GIVEN_SPLITS.get(name, "train") != "train" for name in tops) else 0
-
-
-def _folders(folder: Path) -> list[os.DirEntry[str]]:
+def _size_and_time(path: str) -> tuple[int, int] | None:
     try:
-        with os.scandir(folder) as entries:
-            found = [e for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
-    except OSError:  # the walk reports it
-        return []
-    return sorted(found, key=lambda e: e.name)
-
-
-def _list_files(root: Path, *, level: int) -> tuple[list[str], list[Finding]]:
-    """Walk without following links; return the labelled files, and a finding for each that can't be taken."""
-    files: list[str] = []
-    findings: list[Finding] = []
-
-    def closed(error: OSError) -> None:
-        shown = _shown(Path(error.filename).relative_to(root).as_posix())
-        detail = f"The folder {shown} may not be read ({error.strerror}); nothing in it was checked."
-        findings.append(Finding(shown, "closed folder", 1.0, detail))
-
-    for folder, inner, names in os.walk(root, onerror=closed):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        linked = [name for name in inner if Path(folder, name).is_symlink()]
-        beside = _sidecars(names)
-        for name in [*linked, *sorted(names)]:
-            if name.startswith(".") or name.lower() in SYSTEM_FILES or name in beside:
-                continue
-            full = Path(folder, name)
-            path = full.relative_to(root).as_posix()
-            if problem := _unusable(full, path, level=level):
-                findings.append(problem)
-            else:
-                files.append(path)
-    return files, findings
-
-
-def _sidecars(names: Sequence[str]) -> set[str]:
-    """Name the files of one folder that only say something of another one there, of the same stem."""
-    stems = {name: name.rpartition(".")[0] for name in names}
-    others = {stem for name, stem in stems.items() if not name.lower().endswith(SIDECARS)}
-    return {name for name, stem in stems.items() if name.lower().endswith(SIDECARS) and stem in others}
-
-
-def _shown(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()
-
-
-def _unusable(full: Path, path: str, *, level: int) -> Finding | None:
-    shown, top = _shown(path), path.split("/")[0]
-    if shown != path:
-        return Finding(shown, "odd name", 0.6, f"The name of {shown} is not valid text; rename the file.")
-    if full.is_symlink():
-        return Finding(path, "link", 0.5, f"{path} is a link; put the files themselves into the dataset.")
-    if not full.is_file():
-        return Finding(path, "not a file", 0.5, f"{path} is not a regular file and was left out.")
-    if level and top.lower() not in GIVEN_SPLITS:
-        return Finding(path, "no split", 1.0, f"{path} lies beside the split folders; move {top} into them.")
-    if path.count("/") <= level:
-        return Finding(path, "no label", 0.5, f"{path} lies outside the class folders; move it into one.")
-    return None
+        stat = os.stat(path)  # noqa: PTH116  three times as fast as with Path
+    except OSError:  # reading it says why
+        return None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _check_all(
-    root: Path, files: Sequence[str], *, known: Catalog | None, report: Report, stopped: Stop
-) -> tuple[list[_Seen], list[Finding]]:
-    before = _by_path(known)
-    seen: list[_Seen] = []
+    root: Path, paths: Sequence[str], *, kept: Ints, report: Report, stopped: Stop
+) -> tuple[dict[int, _Seen], list[Finding]]:
+    """Read every file that is not as it was; map the positions of the readable ones to what was seen."""
+    seen: dict[int, _Seen] = {}
     damaged: list[Finding] = []
+    left = np.flatnonzero(kept < 0).tolist()
     started = time.monotonic()
     with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(files), BLOCK):
-            if stopped():
-                raise Stopped("The check was stopped; what was known before is unchanged.")
-            block = files[start : start + BLOCK]
-            for result in pool.map(lambda path: _check(root, path, before=before), block):
+        for start in range(0, len(left), BLOCK):
+            _go_on(stopped)
+            block = left[start : start + BLOCK]
+            results = pool.map(lambda position: _check(root, paths[position]), block)
+            for position, result in zip(block, results, strict=True):
                 if isinstance(result, _Seen):
-                    seen.append(result)
+                    seen[position] = result
                 else:
                     damaged.append(result)
             elapsed = time.monotonic() - started
-            report(Progress("checking", start + len(block), len(files), elapsed, "checking the images"))
+            done = len(paths) - len(left) + start + len(block)
+            report(Progress("checking", done, len(paths), elapsed, "checking the images"))
     return seen, damaged
 
 
-def _by_path(known: Catalog | None) -> dict[str, _Seen]:
-    if known is None:
-        return {}
-    columns = (known.paths, known.digests, known.widths, known.heights, known.bytes, known.mtimes)
-    return {row[0]: _Seen(row[0], row[1], *map(int, row[2:])) for row in zip(*columns, strict=True)}
+def _go_on(stopped: Stop) -> None:
+    if stopped():
+        raise Stopped("The check was stopped; what was known before is unchanged.")
 
 
-def _check(root: Path, path: str, *, before: Mapping[str, _Seen]) -> _Seen | Finding:
-    """Read one file whole, unless it is as it was: decoding is the only proof that it can be read."""
+def _check(root: Path, path: str) -> _Seen | Finding:
+    """Read one file whole: decoding is the only proof that it can be read."""
     full = root / path
     try:
         stat = full.stat()
-        kept = before.get(path)
-        if kept and (kept.bytes, kept.mtime) == (stat.st_size, stat.st_mtime_ns):
-            return kept
         digest = digest_of(full)
         open_picture(full, side=CHECK_SIDE)
         width, height = upright_size(full)
@@ -197,53 +140,63 @@ def _check(root: Path, path: str, *, before: Mapping[str, _Seen]) -> _Seen | Fin
         return Finding(path, "unreadable", 0.9, str(error))
     except OSError as error:
         return Finding(path, "unreadable", 0.9, f"{path} can't be read ({error.strerror or error}).")
-    return _Seen(path, digest, width, height, stat.st_size, stat.st_mtime_ns)
+    return _Seen(digest, width, height, stat.st_size, stat.st_mtime_ns)
 
 
 def _assemble(
     root: Path,
-    seen: list[_Seen],
+    there: Listing,
     *,
-    classes: Iterable[str],
-    level: int,
+    kept: Ints,
+    seen: Mapping[int, _Seen],
     known: Catalog | None,
     moved: Mapping[str, str],
 ) -> Catalog:
-    ids = identities({row.path: row.digest for row in seen}, known=known, moved=moved)
-    rows = sorted(((ids[row.path], row) for row in seen), key=lambda pair: pair[0])
-    labels = [row.path.split("/")[level] for _, row in rows]
-    vocab = tuple(sorted({*labels, *classes}, key=lambda name: (name.casefold(), name)))
+    """Join what is as it was with what was read now, in the order of the ids."""
+    readable = [position for position, row in enumerate(kept.tolist()) if row >= 0 or position in seen]
+    digests = [
+        seen[position].digest if kept[position] < 0 or known is None else known.digests[kept[position]]
+        for position in readable
+    ]
+    paths = [there.paths[position] for position in readable]
+    ids = identities(dict(zip(paths, digests, strict=True)), known=known, moved=moved)
+    order = sorted(range(len(paths)), key=lambda row: ids[paths[row]])
+    places = [readable[row] for row in order]
+    labels = [there.labels[position] for position in places]
+    vocab = tuple(sorted({*labels, *there.classes}, key=lambda name: (name.casefold(), name)))
     codes = {name: code for code, name in enumerate(vocab)}
+    ordered = strings([digests[row] for row in order])
+    number = partial(_numbers, places=places, kept=kept, seen=seen, known=known)
     return Catalog(
         root=root,
         vocab=vocab,
-        ids=strings([identity for identity, _ in rows]),
-        paths=strings([row.path for _, row in rows]),
+        ids=strings([ids[paths[row]] for row in order]),
+        paths=strings([paths[row] for row in order]),
         labels=np.array([codes[label] for label in labels], dtype=np.int32),
-        splits=strings([_split(row, level=level) for _, row in rows]),
-        digests=strings([row.digest for _, row in rows]),
-        widths=np.array([row.width for _, row in rows], dtype=np.int32),
-        heights=np.array([row.height for _, row in rows], dtype=np.int32),
-        bytes=np.array([row.bytes for _, row in rows], dtype=np.int64),
-        mtimes=np.array([row.mtime for _, row in rows], dtype=np.int64),
-        class_level=level,
-        departed=departed(known, staying=set(ids.values())),
+        splits=_splits(there, places=places, digests=ordered),
+        digests=ordered,
+        widths=number("widths").astype(np.int32),
+        heights=number("heights").astype(np.int32),
+        bytes=number("bytes"),
+        mtimes=number("mtimes"),
+        class_level=there.class_level,
+        labels_in=there.labels_in,
+        departed=departed(known, staying=ids.values()),
     )
 
 
-def _split(row: _Seen, *, level: int) -> Split:
-    return GIVEN_SPLITS[row.path.split("/")[0].lower()] if level else split_of(row.digest)
+def _numbers(
+    name: str, places: Sequence[int], *, kept: Ints, seen: Mapping[int, _Seen], known: Catalog | None
+) -> NDArray[Any]:
+    """Return a column of sizes or times: of what was read now, else as the last scan knew it."""
+    column = np.array([getattr(seen[place], name) if place in seen else 0 for place in places], np.int64)
+    if known is not None:
+        rows = kept[list(places)]
+        column[rows >= 0] = getattr(known, name)[rows[rows >= 0]]
+    return column
 
 
-def _empty_classes(root: Path, *, level: int, used: Iterable[str]) -> set[str]:
-    """Name the class folders in which nothing at all was found: emptied by cleaning, or made for later."""
-    parents = (
-        [root] if level == 0 else [Path(e.path) for e in _folders(root) if e.name.lower() in GIVEN_SPLITS]
-    )
-    found = {tuple(path.split("/")[: level + 1]) for path in used}
-    return {
-        entry.name
-        for parent in parents
-        for entry in _folders(parent)
-        if _shown(entry.name) == entry.name and Path(entry.path).relative_to(root).parts not in found
-    }
+def _splits(there: Listing, *, places: Sequence[int], digests: Strings) -> Strings:
+    given: Sequence[Split | None] = there.splits or ()
+    of = (given[place] if given else None for place in places)
+    return strings([split or split_of(digest) for split, digest in zip(of, digests, strict=True)])

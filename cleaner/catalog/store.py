@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from cleaner.types import Catalog, Finding, strings
+from cleaner.types import SPLITS, Catalog, Finding, Strings, strings
 
 _TEXTS = ("ids", "paths", "splits", "digests")
 _NUMBERS = ("labels", "widths", "heights", "bytes", "mtimes")
@@ -42,7 +42,7 @@ def load_catalog(path: Path, *, root: Path) -> tuple[Catalog, tuple[Finding, ...
     with contextlib.suppress(*broken), path.open("rb") as file, np.load(file, allow_pickle=False) as data:
         head = json.loads(_unpack(data["head"]))
         count = len(data["labels"])
-        texts = {name: strings(_unpack(data[name]).split("\0") if count else []) for name in _TEXTS}
+        texts = _shared({n: _unpack(data[n]).split("\0") if count else [] for n in _TEXTS})
         columns: dict[str, Any] = texts | {name: data[name] for name in _NUMBERS}
         catalog = Catalog(
             root=root,
@@ -54,6 +54,15 @@ def load_catalog(path: Path, *, root: Path) -> tuple[Catalog, tuple[Finding, ...
         )
         return catalog, tuple(Finding(*finding) for finding in head["findings"])
     return None
+
+
+def _shared(columns: dict[str, list[str]]) -> dict[str, Strings]:
+    """Keep texts that are there often, or as id and as path, once in memory."""
+    once: dict[str, str] = {name: name for name in SPLITS}
+    paths = [i if i == path else path for i, path in zip(columns["ids"], columns["paths"], strict=True)]
+    splits = [once[name] for name in columns["splits"]]
+    shared = {**columns, "paths": paths, "splits": splits}
+    return {name: strings(column) for name, column in shared.items()}
 
 
 def _pack(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:

@@ -1,0 +1,40 @@
+"""What a source says is there, before any file is opened: the same for class folders and for tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cleaner.types import Finding, Split
+
+GIVEN_SPLITS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """N labelled files, in columns of one length, and what is to be said of those that can't be taken.
+
+    `paths` are relative to the root, with forward slashes, each there once; `splits` holds None where the
+    content of the file shall decide, and is None where that is so for all. `classes` are further classes.
+    """
+
+    paths: Sequence[str]
+    labels: Sequence[str]
+    splits: Sequence[Split | None] | None = None
+    findings: tuple[Finding, ...] = ()
+    classes: frozenset[str] = frozenset()
+    class_level: int = 0
+    labels_in: Literal["folder", "table"] = "folder"
+
+
+def shown(path: str) -> str:
+    """Return a path as text that can be shown and kept, whatever its bytes are."""
+    return path.encode("utf-8", "backslashreplace").decode()

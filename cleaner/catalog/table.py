@@ -1,0 +1,212 @@
+"""A table of images and labels: CSV, TSV, Parquet or a DataFrame. It is only ever read."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cleaner.catalog.columns import Columns, Roles, require_one_label, roles, text
+from cleaner.catalog.listing import GIVEN_SPLITS, Listing, shown
+from cleaner.errors import InputError
+from cleaner.types import Finding, Split
+
+FILES = (".csv", ".tsv", ".parquet")
+SPLIT_WORDS: dict[str, Split] = GIVEN_SPLITS | {"dev": "valid", "true": "valid", "false": "train"}
+WEB = ("http://", "https://")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A table of images and labels: the path of a CSV, TSV or Parquet file, or a DataFrame.
+
+    Columns that are not named are found by what is in them. Relative paths count from `root`: by default the
+    folder that holds the file, or where Python runs for a DataFrame. A column of splits may say train, valid
+    and test, or, as fastai's `is_valid`, True and False.
+    """
+
+    source: Any
+    path_col: str | None = None
+    label_col: str | None = None
+    split_col: str | None = None
+    root: str | Path | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds the table; None for a DataFrame."""
+        if isinstance(self.source, str | Path):
+            return Path(self.source).expanduser().resolve()
+        return None
+
+    @property
+    def name(self) -> str:
+        """What the table is called in sentences."""
+        return self.file.name if self.file else "the table"
+
+    @property
+    def base(self) -> Path:
+        """The folder from which relative paths count."""
+        if self.root is not None:
+            return Path(self.root).expanduser().resolve()
+        return self.file.parent if self.file else Path.cwd()
+
+
+def is_table(source: Any) -> bool:
+    """Say whether something can be read as a table: a file of that kind, or a DataFrame of any library."""
+    if isinstance(source, str | Path):
+        return Path(source).suffix.lower() in FILES and not Path(source).expanduser().is_dir()
+    return hasattr(source, "columns") and hasattr(source, "__getitem__")
+
+
+def root_of(table: Table) -> Path:
+    """Name the folder that holds all images of a table: the one relative paths count from, if it does."""
+    columns, found = _read(table)
+    places = {os.path.dirname(_place(text(cell), table)) for cell in columns[found.path] if text(cell)}  # noqa: PTH120  half as fast with Path
+    inside = all(Path(place).is_relative_to(table.base) for place in places)
+    return table.base if inside else Path(os.path.commonpath([*places, table.base]))
+
+
+def list_table(table: Table, *, root: Path) -> Listing:
+    """List what a table says; what is missing, twice there or has no label becomes a finding.
+
+    Raises InputError for a table that can't be read, gives several labels to one image, or none of whose
+    files is there.
+    """
+    columns, found = _read(table)
+    require_one_label(columns[found.label], name=table.name, column=found.label)
+    labels = [text(cell).strip() for cell in columns[found.label]]
+    splits = _splits(columns, found, name=table.name)
+    said = Finding("", "columns", 0.0, found.sentence(table.name))
+    rows, findings = _usable(columns, found, labels=labels, table=table, root=root)
+    return Listing(
+        paths=list(rows),
+        labels=[labels[row] for row in rows.values()],
+        splits=None if splits is None else [splits[row] for row in rows.values()],
+        findings=(*findings, said),
+        labels_in="table",
+    )
+
+
+def _usable(
+    columns: Columns, found: Roles, *, labels: list[str], table: Table, root: Path
+) -> tuple[dict[str, int], list[Finding]]:
+    """Map the path of each image that is there to its row; say what is wrong with the other rows."""
+    rows: dict[str, int] = {}
+    findings: list[Finding] = []
+    missing = 0
+    for row, cell in enumerate(columns[found.path]):
+        place = _place(text(cell), table)
+        path = shown(os.path.relpath(place, root).replace(os.sep, "/"))
+        if path in rows:
+            findings += _twice(path, labels[rows[path]], labels[row], name=table.name)
+        elif problem := _problem(path, place, text(cell), labels[row], table=table, row=row):
+            missing += problem.kind == "missing"
+            findings.append(problem)
+        else:
+            rows[path] = row
+    if missing and not rows:
+        raise InputError(
+            f"None of the {missing:,} files in the column {found.path!r} of {table.name} is there; paths "
+            f"count from {table.base}. Pass Table(…, root=…)."
+        )
+    return rows, findings
+
+
+def _problem(path: str, place: str, cell: str, label: str, *, table: Table, row: int) -> Finding | None:
+    if not cell:
+        return Finding(f"row {row + 1}", "no path", 0.6, f"Row {row + 1} of {table.name} names no file.")
+    if path.startswith("../"):
+        return Finding(path, "outside", 0.9, f"{path} lies outside of the folder of this project.")
+    if not os.path.isfile(place):  # noqa: PTH113  half as fast with Path
+        return Finding(path, "missing", 0.9, f"{path} is in {table.name}, but there is no such file.")
+    if not label:
+        return Finding(path, "no label", 0.5, f"{path} has no label in {table.name}.")
+    return None
+
+
+def _twice(path: str, first: str, label: str, *, name: str) -> list[Finding]:
+    if first == label:
+        return [Finding(path, "listed twice", 0.3, f"{path} is in {name} twice, each time as {label}.")]
+    said = f"{path} is in {name} both as {first} and as {label}; the first counts."
+    return [Finding(path, "listed twice", 1.0, said)]
+
+
+def _place(cell: str, table: Table) -> str:
+    return os.path.normpath(os.path.join(table.base, cell))  # noqa: PTH118
+
+
+def _splits(columns: Columns, found: Roles, *, name: str) -> list[Split | None] | None:
+    if found.split is None:
+        return None
+    words = [text(cell).strip().lower() for cell in columns[found.split]]
+    unknown = Counter(word for word in words if word and word not in SPLIT_WORDS)
+    if unknown:
+        word = unknown.most_common(1)[0][0]
+        raise InputError(
+            f"The column {found.split!r} of {name} says {word!r}; a split is train, valid or test. Change "
+            "it, or name another column with split_col=…."
+        )
+    return [SPLIT_WORDS.get(word) for word in words]
+
+
+def _read(table: Table) -> tuple[Columns, Roles]:
+    columns = _columns(table)
+    first = next(iter(columns.values()), ())
+    if not len(first):
+        raise InputError(f"{table.name} has no rows.")
+    if any(text(cell).startswith(WEB) for cells in columns.values() for cell in cells[:1]):
+        raise InputError(
+            f"{table.name} holds URLs: download them first, with cleaner.download or cleaner download."
+        )
+    found = roles(
+        columns,
+        name=table.name,
+        path=table.path_col,
+        label=table.label_col,
+        split=table.split_col,
+        is_file=lambda cell: os.path.isfile(_place(cell, table)),  # noqa: PTH113
+    )
+    return columns, found
+
+
+def _columns(table: Table) -> Columns:
+    file = table.file
+    try:
+        if file is None:
+            return {str(name): list(table.source[name]) for name in table.source.columns}
+        if file.suffix.lower() == ".parquet":
+            return _parquet(file)
+        return _delimited(file)
+    except OSError as error:
+        raise InputError(f"{file} can't be read ({error.strerror or error}).") from error
+
+
+def _parquet(file: Path) -> Columns:
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_table
+
+    try:
+        found: Mapping[str, list[Any]] = read_table(file).to_pydict()
+    except ArrowException as error:
+        raise InputError(f"{file.name} is not a Parquet file that can be read ({error}).") from error
+    return found
+
+
+def _delimited(file: Path) -> Columns:
+    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        first = lines.readline()
+        lines.seek(0)
+        delimiter = max("\t" if file.suffix.lower() == ".tsv" else ",;\t", key=first.count)
+        rows = csv.reader(lines, delimiter=delimiter)
+        try:
+            header = [name.strip() for name in next(rows, [])]
+            cells = [row for row in rows if row]
+        except csv.Error as error:
+            raise InputError(f"{file.name} can't be read as a table ({error}).") from error
+    if len(set(header)) < len(header):
+        raise InputError(f"{file.name} has two columns of one name: {', '.join(header)}. Rename one.")
+    return {name: [row[i] if i < len(row) else "" for row in cells] for i, name in enumerate(header)}
