@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cleaner.app.download import download
     from cleaner.app.imagegrid import ImageGrid
     from cleaner.app.project import Project
+    from cleaner.catalog.table import Table
     from cleaner.errors import CleanerError
     from cleaner.ranking.scores import rank, score
     from cleaner.review.grid import ReviewGrid
@@ -26,6 +27,7 @@ _HOMES = {
     "ImageGrid": "cleaner.app.imagegrid",
     "Project": "cleaner.app.project",
     "ReviewGrid": "cleaner.review.grid",
+    "Table": "cleaner.catalog.table",
     "TrainConfig": "cleaner.types",
     "download": "cleaner.app.download",
     "rank": "cleaner.ranking.scores",
@@ -38,6 +40,7 @@ __all__ = [
     "ImageGrid",
     "Project",
     "ReviewGrid",
+    "Table",
     "TrainConfig",
     "download",
     "rank",

@@ -99,7 +99,8 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
     def _refresh(self) -> None:
         if self._desk.is_open:
             project = self._desk.project
-            _remember(project.root)
+            if project.source.place is not None:
+                _remember(project.source.place)
             self._where.value = sentence(str(project.root)) + sentence(project.notice or "", tone="warn")
         if self._here is not None:  # the others are brought up to date when they are gone to
             self._guarded(self._here.refresh)

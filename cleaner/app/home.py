@@ -31,11 +31,11 @@ def prepare(folder: str | Path, *, home: str | Path | None) -> tuple[Path, Path]
     root = Path(folder).expanduser().resolve()
     require_class_folders(root)
     if home is not None:
-        return root, _made(_outside(Path(home).expanduser().resolve(), root=root))
+        return root, made(_outside(Path(home).expanduser().resolve(), root=root))
     try:
-        return root, _made(root / HOME)
+        return root, made(root / HOME)
     except InputError:
-        return root, _made(_among_own_data(root))
+        return root, made(among_own_data(root))
 
 
 def kept_elsewhere(root: Path, *, home: Path) -> str | None:
@@ -56,7 +56,8 @@ def _outside(home: Path, *, root: Path) -> Path:
     return home
 
 
-def _made(home: Path) -> Path:
+def made(home: Path) -> Path:
+    """Make a project's own folder if need be. Raises InputError where that is not allowed."""
     try:
         home.mkdir(exist_ok=True, parents=True)
     except OSError as error:
@@ -66,7 +67,7 @@ def _made(home: Path) -> Path:
     return home
 
 
-def _among_own_data(root: Path) -> Path:
+def among_own_data(root: Path) -> Path:
     """Return the folder for a read-only dataset: one and the same as long as the dataset stays in its place.
 
     Source: https://specifications.freedesktop.org/basedir-spec/latest/

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cleaner.app.agenda import check_verdict, class_problem, trusted
 from cleaner.app.byhand import ByHand
@@ -15,20 +16,21 @@ from cleaner.app.compare import Comparison, cleaned_labels, compare, first_label
 from cleaner.app.engine import answers
 from cleaner.app.export import Export
 from cleaner.app.history import Event, history
-from cleaner.app.home import database_of, kept_elsewhere, prepare, user
+from cleaner.app.home import database_of, kept_elsewhere, user
 from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.looking import Looking
 from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
 from cleaner.app.reviewing import grid_over
 from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, round_folder
+from cleaner.app.sources import Source, source_of
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
 from cleaner.catalog.digest import digest_of
 from cleaner.catalog.scan import scan
 from cleaner.catalog.store import load_catalog, save_catalog
 from cleaner.changes.ledger import Ledger
-from cleaner.changes.plan import make_plan
+from cleaner.changes.plan import IN_TABLE, make_plan
 from cleaner.changes.recover import recover
 from cleaner.changes.sidecars import with_sidecars
 from cleaner.errors import CleanerError, InputError, Refused
@@ -60,13 +62,14 @@ class Project:
     >>> project.apply(project.plan())           # doctest: +SKIP
     """
 
-    def __init__(self, root: Path, *, home: Path, journal: Journal, ledger: Ledger) -> None:
-        self.root, self.home, self.journal, self.ledger = root, home, journal, ledger
+    def __init__(self, source: Source, *, journal: Journal, ledger: Ledger) -> None:
+        self.source, self.journal, self.ledger = source, journal, ledger
+        self.root, self.home = root, home = source.root, source.home
         found = recover(root=root, home=home, ledger=ledger, digest_of=digest_of)
         self.notice = found or kept_elsewhere(root, home=home)
         kept = load_catalog(home / "catalog.npz", root=root)
         self._catalog: Catalog | None = kept[0] if kept else None
-        self._findings: tuple[Finding, ...] = kept[1] if kept else ()
+        self.findings: tuple[Finding, ...] = kept[1] if kept else ()  # of the last check, worst first
         self.by_hand = ByHand(self._job)  # for those who know fastai
         self._looked: Looking | None = None
         self._pictures = Pictures(home / "thumbnails", location=ledger.location)
@@ -82,7 +85,7 @@ class Project:
     @classmethod
     def open(
         cls,
-        folder: str | Path,
+        source: Any,
         *,
         home: str | Path | None = None,
         database: str | None = None,
@@ -90,15 +93,17 @@ class Project:
     ) -> Project:
         """Open the project of a dataset, made on first use; settles what a crash has left half-way.
 
+        `source` is a folder of class folders, a CSV, TSV or Parquet file, a Table, a DataFrame, a torchvision
+        ImageFolder, a fastai Learner or DataLoaders, or a Hugging Face dataset; the last three need a `home`.
         With `home`, or where the dataset is read-only, the project is kept elsewhere and no file of the
         dataset is ever touched. `database` is any SQLAlchemy URL of a database for this project alone, by
         default the variable CLEANER_DATABASE or an SQLite file in the project; `by` is the name that
         decisions carry. `notice` then says what was found of an interrupted change, if anything. Raises
         InputError for a folder that isn't there.
         """
-        root, own = prepare(folder, home=home)
-        engine = database_of(own, url=database)
-        return cls(root, home=own, journal=Journal(engine, by=by or user()), ledger=Ledger(engine))
+        found = source_of(source, home=home)
+        engine = database_of(found.home, url=database)
+        return cls(found, journal=Journal(engine, by=by or user()), ledger=Ledger(engine))
 
     # --- 1 what is there? ---
 
@@ -115,18 +120,14 @@ class Project:
         """Say whether the folder has been checked before, now or in an earlier session."""
         return self._catalog is not None
 
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What the last check found, worst first."""
-        return self._findings
-
     def verify(self, *, report: Report = quiet, stopped: Stop = never) -> tuple[Finding, ...]:
         """List the folder again and check every new or changed file; return what was found, worst first."""
+        known, moved = self._catalog, self.ledger.locations()
         catalog, findings = scan(
-            self.root, known=self._catalog, moved=self.ledger.locations(), report=report, stopped=stopped
+            self.root, listing=self.source.list(), known=known, moved=moved, report=report, stopped=stopped
         )
         save_catalog(catalog, findings, self.home / "catalog.npz")
-        self._catalog, self._findings = catalog, findings
+        self._catalog, self.findings = catalog, findings
         return findings
 
     def picture(self, identity: str) -> bytes:
@@ -246,7 +247,12 @@ class Project:
         return with_sidecars(plan, catalog=self.catalog, digest_of=digest_of) if sidecars else plan
 
     def apply(self, plan: Plan | None = None, *, report: Report = quiet, stopped: Stop = never) -> Receipt:
-        """Move relabelled images to their class folder and removed ones to the project's trash."""
+        """Move relabelled images to their class folder and removed ones to the project's trash.
+
+        Raises Refused where the labels come from a table: `export.csv` writes the cleaned one.
+        """
+        if self.source.table is not None:
+            raise Refused(IN_TABLE)
         return self._moves.apply(self.plan() if plan is None else plan, report=report, stopped=stopped)
 
     def undo(

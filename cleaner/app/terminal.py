@@ -17,7 +17,7 @@ from cleaner.app.words import plain, receipt_line, time_left
 from cleaner.progress import Progress, Report
 from cleaner.types import Receipt
 
-Folder = Annotated[Path, typer.Argument(help="The dataset: a folder with one folder per class.")]
+Folder = Annotated[Path, typer.Argument(help="The dataset: a folder with one folder per class, or a table.")]
 
 
 def opened(folder: Path) -> Project:

@@ -90,9 +90,17 @@ def _path_column(columns: Columns, *, is_file: Callable[[str], bool]) -> str | N
 
 
 def _label_column(columns: Columns, *, without: set[str | None]) -> str | None:
-    left = [column for column in columns if column not in without]
+    left = [c for c in columns if c not in without and c and not c.startswith("Unnamed:")]  # pandas' index
     named = sorted((c for c in left if c.lower() in LABELS), key=lambda c: LABELS.index(c.lower()))
+    if not named and len(left) > 1:
+        left = [column for column in left if _repeats(columns[column])]
     return named[0] if named else left[0] if len(left) == 1 else None
+
+
+def _repeats(cells: Sequence[Any]) -> bool:
+    """Say whether a value comes more than once: numbers and notes of each image do not name classes."""
+    sample = [text(cell) for cell in cells[:LOOKED_AT]]
+    return len(set(sample)) < len(sample)
 
 
 def text(cell: Any) -> str:

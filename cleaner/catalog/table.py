@@ -22,7 +22,7 @@ WEB = ("http://", "https://")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A table of images and labels: the path of a CSV, TSV or Parquet file, or a DataFrame.
+    """A table of images and labels: the path of a CSV, TSV or Parquet file, a DataFrame, or columns by name.
 
     Columns that are not named are found by what is in them. Relative paths count from `root`: by default the
     folder that holds the file, or where Python runs for a DataFrame. A column of splits may say train, valid
@@ -59,7 +59,7 @@ def is_table(source: Any) -> bool:
     """Say whether something can be read as a table: a file of that kind, or a DataFrame of any library."""
     if isinstance(source, str | Path):
         return Path(source).suffix.lower() in FILES and not Path(source).expanduser().is_dir()
-    return hasattr(source, "columns") and hasattr(source, "__getitem__")
+    return isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "__getitem__"))
 
 
 def root_of(table: Table) -> Path:
@@ -177,7 +177,8 @@ def _columns(table: Table) -> Columns:
     file = table.file
     try:
         if file is None:
-            return {str(name): list(table.source[name]) for name in table.source.columns}
+            names = table.source if isinstance(table.source, Mapping) else table.source.columns
+            return {str(name): list(table.source[name]) for name in names}
         if file.suffix.lower() == ".parquet":
             return _parquet(file)
         return _delimited(file)

@@ -12,6 +12,10 @@ from pathlib import PurePosixPath
 from cleaner.changes.names import folded, folder_name_problem, numbered, path_problem
 from cleaner.types import Catalog, Decision, Item, Operation, Plan, Refusal, Standing
 
+IN_TABLE = (
+    "The labels come from a table, so no file is ever moved: write the cleaned table with "
+    "project.export.csv(…) or cleaner export."
+)
 LARGE_SHARE = 10  # more than one in so many removed is worth a warning
 
 
@@ -69,11 +73,11 @@ def _changes(item: Item, decision: Decision) -> bool:
 
 def _problem(catalog: Catalog, *, row: int, decision: Decision, folders: dict[str, str]) -> str | None:
     """Say why a decision can't become a change; remembers a new class in `folders`, keyed by folded name."""
+    if catalog.labels_in == "table":
+        return "the labels come from a table"
     problem = path_problem(catalog.paths[row])
     if problem or decision.action == "delete":
         return problem
-    if catalog.labels_in == "table":
-        return "the labels come from a table, so no file is moved; export the cleaned table instead"
     label = decision.label or ""
     problem = folder_name_problem(label, exists=label in catalog.vocab)
     if problem:
@@ -123,7 +127,8 @@ def _warnings(catalog: Catalog, *, changes: dict[int, Operation], disputed: int)
     left = Counter(catalog.vocab[label] for label in catalog.labels)
     left.subtract(operation.label for operation in changes.values())
     left.update(operation.new_label for operation in changes.values() if operation.new_label)
-    warnings = [f"The class {label!r} would be left without images." for label in left if left[label] == 0]
+    warnings = [IN_TABLE] if catalog.labels_in == "table" else []
+    warnings += [f"The class {label!r} would be left without images." for label in left if left[label] == 0]
     removed = sum(operation.kind == "trash" for operation in changes.values())
     if removed * LARGE_SHARE > len(catalog):
         warnings.append(f"{removed} of {len(catalog)} images would be removed: more than a tenth.")

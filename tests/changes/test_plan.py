@@ -128,11 +128,12 @@ def test_a_plan_on_which_people_do_not_agree_is_warned_of(build, decide):
     assert warnings == ("People do not agree on 2 images: the last decision holds.",)
 
 
-def test_relabels_of_a_table_move_no_file_but_deletes_do(build, decide):
+def test_decisions_on_a_table_move_no_file_and_say_what_to_do_instead(build, decide):
     catalog = build(["1.jpg", "2.jpg"], labels_in="table", labels=["cat", "dog"])
     plan = planned(catalog, decide("1.jpg", "relabel", "dog"), decide("2.jpg", "delete"))
-    assert [operation.kind for operation in plan.operations] == ["trash"]
-    assert "table" in plan.refusals[0].reason
+    assert plan.operations == ()
+    assert [refusal.item for refusal in plan.refusals] == ["1.jpg", "2.jpg"]
+    assert "export" in plan.warnings[0]
 
 
 @pytest.mark.parametrize("path", ["../cat/1.jpg", "/etc/1.jpg", "cat/../../1.jpg", "cat/\udcff.jpg"])

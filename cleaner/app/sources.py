@@ -1,0 +1,86 @@
+"""What a project can be opened on (folders, tables, datasets of other libraries), and where it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cleaner.app.bridges import from_fastai, from_hugging_face, kind_of
+from cleaner.app.home import among_own_data, made, prepare
+from cleaner.catalog.listing import Listing
+from cleaner.catalog.table import Table, is_table, list_table, root_of
+from cleaner.errors import InputError
+
+ROOT = "root.txt"  # ids are relative to the root, so it stays what it was when the project was made
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A dataset that is to be cleaned: its root, the project's own folder, and its table if there is one.
+
+    `place` opens the same again; None for what is only in memory.
+    """
+
+    root: Path
+    home: Path
+    table: Table | None
+    place: Path | None
+
+    def list(self) -> Listing | None:
+        """Read the table as it is now; None for class folders."""
+        return None if self.table is None else list_table(self.table, root=self.root)
+
+
+def source_of(given: Any, *, home: str | Path | None) -> Source:
+    """Find out what was passed in, and prepare the project's own folder. Raises InputError."""
+    kind = kind_of(given)
+    if kind == "torchvision.ImageFolder":
+        given = given.root
+    elif kind.startswith("datasets.Iterable"):
+        raise InputError(
+            "A streamed dataset can't be looked through in any order; load it without streaming."
+        )
+    elif kind:
+        own = made(Path(_required(home)).expanduser().resolve())
+        if kind.startswith("datasets."):
+            return _of_table(from_hugging_face(given, folder=own / "images"), home=own)
+        return _of_table(from_fastai(given.dls if kind == "fastai.Learner" else given), home=own)
+    if isinstance(given, Table) or is_table(given):
+        return _of_table(given if isinstance(given, Table) else Table(given), home=home)
+    if not isinstance(given, str | Path):
+        raise InputError(
+            f"A {type(given).__name__} is no dataset that is known here; pass a folder, a table, a "
+            "DataFrame, a fastai Learner, an ImageFolder or a Hugging Face dataset."
+        )
+    root, own = prepare(given, home=home)
+    return Source(root, own, None, root)
+
+
+def _required(home: str | Path | None) -> str | Path:
+    if home is None:
+        raise InputError("What is only in memory has no place for verdicts and rounds: pass home=… as well.")
+    return home
+
+
+def _of_table(table: Table, *, home: str | Path | None) -> Source:
+    file = table.file
+    if file is None or home is not None:
+        own = made(Path(_required(home)).expanduser().resolve())
+    elif not file.is_file():
+        raise InputError(f"{file} is not there; pass the path of a CSV, TSV or Parquet file.")
+    else:
+        own = _beside(file)
+    kept = own / ROOT
+    if not kept.exists():
+        kept.write_text(str(root_of(table)), encoding="utf-8", errors="surrogateescape")
+    root = Path(kept.read_text(encoding="utf-8", errors="surrogateescape"))
+    fixed = replace(table, root=table.base)  # wherever Python runs by the next check
+    return Source(root, own, fixed, file)
+
+
+def _beside(file: Path) -> Path:
+    try:
+        return made(file.with_name(f".cleaner-{file.name}"))
+    except InputError:
+        return made(among_own_data(file))

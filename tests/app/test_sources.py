@@ -1,0 +1,176 @@
+"""Projects on tables and on datasets of other libraries: opened, decided on, exported, opened again."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from cleaner import Dashboard, Project, Table
+from cleaner.app.bridges import from_fastai
+from cleaner.app.server import RECENT
+from cleaner.errors import InputError, Refused
+
+
+def _frame(root: Path) -> pd.DataFrame:
+    rows = [[p.relative_to(root).as_posix(), p.parent.name] for p in sorted(root.rglob("*.png"))]
+    return pd.DataFrame(rows, columns=["file", "breed"])
+
+
+@pytest.fixture
+def table(folder) -> Path:
+    root = folder()
+    _frame(root).to_csv(root / "labels.csv", index=False)
+    return root / "labels.csv"
+
+
+def _tree(root: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in root.rglob("*") if p.is_file() and ".cleaner" not in str(p)}
+
+
+def test_a_table_is_reviewed_and_leaves_as_a_table_and_no_file_is_touched(table, tmp_path) -> None:
+    before = _tree(table.parent)
+    project = Project.open(table)
+    assert len(project.catalog) == 24
+    project.decide(["black/000.png"], "relabel", label="teddy")
+    project.decide(["black/001.png"], "delete")
+    plan = project.plan()
+    assert plan.operations == ()
+    assert len(plan.refusals) == 2
+    for act in (lambda: project.apply(), lambda: project.apply(plan)):
+        with pytest.raises(Refused, match=r"project\.export\.csv"):
+            act()
+    written = project.export.csv(tmp_path / "cleaned.csv")
+    assert _tree(table.parent) == before
+    with written.open() as file:
+        rows = {row["path"]: row["label"] for row in csv.DictReader(file)}
+    assert rows["black/000.png"] == "teddy"
+    assert "black/001.png" not in rows
+    assert len(rows) == 23
+
+
+def test_decisions_on_a_table_are_there_again_and_the_cleaned_one_goes_on_with_them(table, tmp_path) -> None:
+    Project.open(table).decide(["black/000.png"], "relabel", label="teddy")
+    again = Project.open(str(table))
+    assert set(again.decisions()) == {"black/000.png"}
+    cleaned = again.export.csv(tmp_path / "cleaned.csv")
+    on = Project.open(Table(cleaned, root=table.parent), home=again.home)
+    on.verify()
+    assert on.catalog.item(on.catalog.positions()["black/000.png"]).label == "teddy"
+    assert set(on.decisions()) == {"black/000.png"}
+    on.decide(["black/000.png"], "keep")
+
+
+def test_the_ids_stay_when_rows_come_that_lie_elsewhere(table, tmp_path) -> None:
+    was = Project.open(table).catalog.ids
+    (tmp_path / "far.png").write_bytes((table.parent / "black" / "000.png").read_bytes())
+    with table.open("a") as file:
+        file.write(f"{tmp_path / 'far.png'},black\n")
+    project = Project.open(table)
+    findings = project.verify()
+    assert list(project.catalog.ids) == list(was)
+    assert "outside" in {finding.kind for finding in findings}
+
+
+def test_a_folder_of_classes_and_a_table_in_it_are_two_projects(table) -> None:
+    one, other = Project.open(table), Project.open(table.parent)
+    one.decide(["black/000.png"], "delete")
+    assert other.decisions() == {}
+    assert len(other.catalog) == 24
+
+
+def test_what_is_only_in_memory_needs_a_home_and_is_kept_there(folder, tmp_path) -> None:
+    root = folder()
+    source = Table(_frame(root), root=root)
+    with pytest.raises(InputError, match="pass home="):
+        Project.open(source)
+    Project.open(source, home=tmp_path / "kept").decide(["black/000.png"], "keep")
+    assert len(Project.open(source, home=tmp_path / "kept").decisions()) == 1
+    frame = _frame(root).assign(file=lambda it: [str(root / name) for name in it["file"]])
+    assert len(Project.open(frame, home=tmp_path / "other").catalog) == 24
+
+
+@pytest.mark.parametrize("given", [7, None, object(), [1, 2]])
+def test_what_is_no_dataset_is_refused_with_what_is(given: Any, tmp_path) -> None:
+    with pytest.raises(InputError, match="no dataset that is known here"):
+        Project.open(given, home=tmp_path / "kept")
+
+
+def test_the_dashboard_opens_a_table_and_comes_back_to_it(table, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv(RECENT, str(tmp_path / "recent"))
+    Project.open(table).verify()
+    Dashboard(table)
+    assert (tmp_path / "recent").read_text() == str(table)
+
+
+def test_the_commands_take_a_table(table, tmp_path) -> None:
+    words = [sys.executable, "-m", "cleaner.app.cli"]
+    done = subprocess.run([*words, "verify", str(table)], capture_output=True, text=True, check=True)
+    assert "24 images in 3 classes" in done.stdout
+    assert "columns: labels.csv: files in the column 'file', labels in 'breed'." in done.stdout
+
+
+def test_an_image_folder_opens_as_its_folder(folder) -> None:
+    from torchvision.datasets import ImageFolder
+
+    root = folder()
+    project = Project.open(ImageFolder(str(root)))
+    assert project.root == root
+    assert len(project.catalog) == 24
+
+
+def test_a_learner_opens_with_its_files_labels_and_split(folder, tmp_path) -> None:
+    from fastai.vision.all import ImageDataLoaders, Resize, vision_learner
+
+    root = folder()
+    settings = {"valid_pct": 0.25, "seed": 1, "item_tfms": Resize(32), "bs": 4, "num_workers": 0}
+    by_folder = ImageDataLoaders.from_folder(root, **settings)
+    by_frame = ImageDataLoaders.from_df(_frame(root), path=root, **settings)
+    learner = vision_learner(by_folder, "resnet18", pretrained=False)
+    for number, source in enumerate((learner, by_folder, by_frame)):
+        catalog = Project.open(source, home=tmp_path / f"kept{number}").catalog
+        assert len(catalog) == 24
+        assert catalog.vocab == ("black", "grizzly", "teddy")
+        assert all(item.label in item.path for item in map(catalog.item, range(24)))
+        assert (catalog.splits == "valid").sum() == 6
+    several = _frame(root).assign(breed="a|b")
+    both = ImageDataLoaders.from_df(several, path=root, label_delim="|", **settings)
+    with pytest.raises(InputError, match="several labels"):
+        from_fastai(both)
+
+
+def test_a_hugging_face_dataset_opens_with_or_without_files(folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    root = folder()
+    frame = _frame(root)
+    files = [str(root / name) for name in frame["file"]]
+    names = ["black", "grizzly", "teddy"]
+    features = datasets.Features({"image": datasets.Image(), "y": datasets.ClassLabel(names=names)})
+    codes = [names.index(breed) for breed in frame["breed"]]
+    on_disk = datasets.Dataset.from_dict({"image": files, "y": codes}, features=features)
+    catalog = Project.open(on_disk, home=tmp_path / "kept").catalog
+    assert len(catalog) == 24
+    assert all(item.label in item.path for item in map(catalog.item, range(24)))
+    rows = [{"bytes": Path(file).read_bytes(), "path": None} for file in files]
+    in_memory = datasets.Dataset.from_dict({"image": rows, "y": codes}, features=features)
+    parts = datasets.DatasetDict({"train": in_memory, "validation": in_memory.select(range(3))})
+    project = Project.open(parts, home=tmp_path / "written")
+    assert len(project.catalog) == 27
+    assert set(project.catalog.digests) == set(catalog.digests)
+    assert (project.catalog.splits == "valid").sum() == 3
+    assert list(Project.open(parts, home=tmp_path / "written").catalog.ids) == list(project.catalog.ids)
+    for bad, said in (
+        (on_disk.remove_columns("y"), "no column of labels"),
+        (on_disk.remove_columns("image"), "no column of images"),
+        (on_disk.to_iterable_dataset(), "without streaming"),
+        (on_disk.remove_columns("y").add_column("labels", [[0, 1]] * 24), "several labels"),
+    ):
+        with pytest.raises(InputError, match=said):
+            Project.open(bad, home=tmp_path / "bad")
