@@ -99,10 +99,14 @@ class _Run:
         allow_private: bool,
         stopped: Stop,
     ) -> None:
-        self._to, self._manifest, self._manners, self._stopped = to, manifest, manners, stopped
+        self._to, self._manifest, self._manners, self._asked_to_stop = to, manifest, manners, stopped
+        self._over = threading.Event()  # set however this ends, so that no thread goes on after Ctrl+C
         self._fetch: Callable[[str], Fetched] = partial(
-            fetch, limits=limits, allow_private=allow_private, agent=manners.agent, stopped=stopped
+            fetch, limits=limits, allow_private=allow_private, agent=manners.agent, stopped=self._stopped
         )
+
+    def _stopped(self) -> bool:
+        return self._over.is_set() or self._asked_to_stop()
 
     def through(self, asked: tuple[Wanted, ...], *, report: Report) -> None:
         """Do all that is not settled, with as many threads as allowed; report from this one."""
@@ -116,11 +120,13 @@ class _Run:
         with ThreadPoolExecutor(manners.at_once) as pool:
             running = [pool.submit(self._work, turns) for _ in range(min(manners.at_once, len(jobs)))]
             pending = bool(running)
-            while pending:
-                pending = bool(wait(running, timeout=INTERVAL).not_done)
-                done = len(asked) - turns.left
-                elapsed = time.monotonic() - started
-                report(Progress("downloading", done, len(asked), elapsed, self._manifest.sentence()))
+            try:
+                while pending:
+                    pending = bool(wait(running, timeout=INTERVAL).not_done)
+                    done, elapsed = len(asked) - turns.left, time.monotonic() - started
+                    report(Progress("downloading", done, len(asked), elapsed, self._manifest.sentence()))
+            finally:
+                self._over.set()
             for worker in running:
                 worker.result()
 

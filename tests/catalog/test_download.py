@@ -183,6 +183,18 @@ def test_a_stop_keeps_what_is_there_and_the_next_call_goes_on(tmp_path, server) 
     assert server.asked["/0.jpg"] == 1
 
 
+def test_an_interruption_does_not_wait_for_the_rest(tmp_path, server) -> None:
+    def interrupt(_: object) -> None:
+        if server.asked["/hang"]:
+            raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        _get(tmp_path, server.url("/hang"), server.url("/drip"), report=interrupt, limits=Limits(seconds=600))
+    assert time.monotonic() - begun < 300
+    assert [outcome.result for outcome in _get(tmp_path, server.url("/good.jpg"))] == ["kept"]
+
+
 KILLED = """
 import sys
 from pathlib import Path
