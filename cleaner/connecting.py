@@ -26,11 +26,6 @@ _CLOSED: tuple[IPv4Network | IPv6Network, ...] = (
     *map(IPv4Network, ("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4")),
     *map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")),
 )
-# What nobody can mean by a private network: link-local addresses (a cloud's own service of keys), multicast.
-_NEVER: tuple[IPv4Network | IPv6Network, ...] = (
-    *map(IPv4Network, ("0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")),
-    *map(IPv6Network, ("fe80::/10", "ff00::/8", "fd00:ec2::/32")),
-)
 _UNICAST = IPv6Network("2000::/3")  # outside of it no IPv6 address is public
 _NAT64 = IPv6Network("64:ff9b::/96")  # an IPv4 address as an IPv6-only network writes it
 
@@ -40,30 +35,15 @@ def is_public(address: str) -> bool:
 
     IPv4 addresses within IPv6 ones (mapped, NAT64) count as themselves; 6to4 and Teredo are never public.
     """
-    found = _unwrapped(address)
-    if isinstance(found, IPv6Address) and (found not in _UNICAST or found.scope_id):
-        return False
-    return not any(found in block for block in _CLOSED if block.version == found.version)
-
-
-def is_private(address: str) -> bool:
-    """Say whether an IP address may belong to this machine or its network, as someone would name it.
-
-    Link-local ones never do: under them a cloud hands out its keys.
-    """
-    found = _unwrapped(address)
-    never = any(found in block for block in _NEVER if block.version == found.version)
-    return not never and not is_public(address)
-
-
-def _unwrapped(address: str) -> IPv4Address | IPv6Address:
-    found = ip_address(address)
+    found: IPv4Address | IPv6Address = ip_address(address)
     if isinstance(found, IPv6Address):
         if found.ipv4_mapped is not None:
-            return found.ipv4_mapped
-        if found in _NAT64:
-            return IPv4Address(int(found) & 0xFFFFFFFF)
-    return found
+            found = found.ipv4_mapped
+        elif found in _NAT64:
+            found = IPv4Address(int(found) & 0xFFFFFFFF)
+        elif found not in _UNICAST or found.scope_id:
+            return False
+    return not any(found in block for block in _CLOSED if block.version == found.version)
 
 
 def too_slow(host: str) -> FetchError:
@@ -126,7 +106,7 @@ class Network(httpcore2.NetworkBackend):
             passing = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
             raise FetchError(f"The host {host} was not found.", problem="name", retry=passing) from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if not all(is_public(each) or (self._allow_private and is_private(each)) for each in addresses):
+        if not self._allow_private and not all(map(is_public, addresses)):
             raise FetchError(
                 f"{host} lies in a private network or on this machine; such addresses are not fetched from.",
                 problem="address",

@@ -60,8 +60,8 @@ def fetch(
     """Fetch an http or https URL; may be called from many threads at once.
 
     Every name on the way is resolved here, all its addresses are checked, and the connection goes to one of
-    those. With `allow_private`, addresses of this machine and its network are taken too, but no link-local
-    ones. Raises FetchError, and Stopped soon after `stopped` says so.
+    those. With `allow_private`, addresses of this machine and its network are taken too. Raises FetchError,
+    and Stopped soon after `stopped` says so.
     """
     bounds = limits or Limits()
     clock = Clock(bounds.seconds, connect_seconds=bounds.connect_seconds, stopped=stopped)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,10 @@ from cleaner.catalog.pixels import LIMIT, pixels
 from cleaner.catalog.rowcache import RowCache, alone
 from cleaner.errors import InputError
 from cleaner.progress import Report, Stop
-from cleaner.ranking.scaling import Standardised
 from cleaner.types import Catalog, Pixels, TrainConfig
 
 if TYPE_CHECKING:
     from cleaner.model.choice import Backbone
-    from cleaner.model.embed import Views
 
 CACHE_GB = "CLEANER_CACHE_GB"
 
@@ -58,37 +55,21 @@ class Job:
             stopped=self.stopped,
         )
 
-    def embeddings_in(self, backbone: Backbone) -> str:
-        """Name the cache of the features: those of a full training are of several views of each image."""
-        flipped = "mirrored" if self.config.flip else "views"
-        return f"{backbone.key}-{flipped}" if self.config.mode == "full" else backbone.key
-
-    def embeddings(self, backbone: Backbone) -> Standardised:
-        """Return the features of all images [N, D], standardised; computes and keeps those that are new.
-
-        A full training takes its time anyway: there they are means over five views, whole images and their
-        corners, two of them mirrored if the training mirrors at all. On 6,000 pictures of 32 px, 583 of them
-        labelled wrong, that raised the average precision of the quick head's order from .551 to .592; mirror
-        images of all five views did no better.
-        """
-        from cleaner.model.embed import as_they_are, embed
-        from cleaner.model.images import cached_side, views
+    def embeddings(self, backbone: Backbone) -> Pixels:
+        """Return the features of all images, float16 [N, D]; computes those that are new, and keeps each."""
+        from cleaner.model.embed import embed
+        from cleaner.model.images import cached_side
 
         digests, body = self.catalog.digests, backbone.body
-        looks: Views = as_they_are
-        if self.config.mode == "full":
-            looks = partial(views, size=body.size, mirrored=self.config.flip)
-        folder = self.home / "embeddings" / self.embeddings_in(backbone)
+        folder = self.home / "embeddings" / backbone.key
         cache = RowCache(folder, shape=(body.dims,), dtype="float16")
         with alone(folder, report=self.report, stopped=self.stopped):
             cache.compact(digests)
             if missing := cache.missing(digests):
                 images, rows = self.squares(cached_side(body.size)), np.array(missing, dtype=np.intp)
-                for some, block in embed(
-                    body, images, rows=rows, views=looks, report=self.report, stopped=self.stopped
-                ):
+                for some, block in embed(body, images, rows=rows, report=self.report, stopped=self.stopped):
                     cache.add(digests[some], block)
-            return Standardised(cache.take(digests))
+            return cache.take(digests)
 
 
 def _limit() -> int:

@@ -149,7 +149,7 @@ def _quick_head(job: Job, chosen: Backbone) -> tuple[Floats, Features]:
     embeddings, catalog = job.embeddings(chosen), job.catalog
     features = compared(
         embeddings,
-        cache=job.embeddings_in(chosen),
+        cache=chosen.key,
         digests=catalog.digests,
         labels=catalog.labels,
         report=job.report,

@@ -19,7 +19,6 @@ from cleaner.progress import Report, Stop
 from cleaner.ranking.copies import near_duplicates
 from cleaner.ranking.evidence import usual
 from cleaner.ranking.neighbours import nearest
-from cleaner.ranking.scaling import Standardised
 from cleaner.types import Ints, Pixels, Strings, strings
 
 _TEXTS = "features.json"
@@ -47,7 +46,7 @@ class Features:
         return _numbered(self.digests)
 
     def embeddings(self, home: Path) -> Pixels | None:
-        """Return the embeddings, float16 [N, D], standardised, NaN for lost ones; None if all are lost."""
+        """Return the embeddings [N, D] from the project's cache, NaN for lost ones; None if all are lost."""
         try:
             cache = RowCache(home / "embeddings" / self.cache, shape=(self.dims,), dtype="float16")
             found = np.full((len(self.digests), self.dims), np.nan, dtype=np.float16)
@@ -56,7 +55,7 @@ class Features:
             found[there] = cache.take(self.digests[there])[:]
         except CleanerError:
             return None
-        return Standardised(found)[:].astype(np.float16) if there.any() else None
+        return found if there.any() else None
 
     def save(self, folder: Path) -> None:
         """Write it into the folder of a round."""

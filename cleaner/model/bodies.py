@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 from torchvision.models import get_model, list_models
 from torchvision.ops import Permute
 
@@ -56,13 +57,12 @@ class Body(nn.Module):
     def embed(self, images: Tensor) -> Tensor:
         """Map images [B, 3, S, S] of values 0..1 to float32 embeddings [B, D].
 
-        Each is the features averaged over the image, and behind it likewise the features before the last
-        halving of the resolution, if there is such a step: they cost nothing more, and a linear head finds
-        more wrong labels with both. They are not brought to length 1: how strongly a body answers tells
-        something too.
+        Each is the features averaged over the image, of length 1, and behind it likewise the features before
+        the last halving of the resolution, if there is such a step: they cost nothing more, and a linear
+        head finds more wrong labels with both.
         """
         if self.pooled:
-            return self.forward(images)
+            return normalize(self(images), dim=1)
         steps, means = _chain(self.layers), []
         with body_arithmetic(images.device):
             features = self._normalised(images)
@@ -70,7 +70,7 @@ class Body(nn.Module):
                 features = step(features)
                 if number in (self._finer, len(steps) - 1):
                     means.append(_as_map(features, steps[number + 1 :]).float().mean((2, 3)))
-        return torch.cat(means[::-1], dim=1)
+        return torch.cat([normalize(mean, dim=1) for mean in reversed(means)], dim=1)
 
     def _normalised(self, images: Tensor) -> Tensor:
         return (images - self.get_buffer("mean")) / self.get_buffer("std")

@@ -56,20 +56,6 @@ def seen(images: Tensor, *, size: int, device: torch.device) -> Tensor:
     return fitted(there, size).float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
-def views(images: Tensor, *, size: int, mirrored: bool) -> Iterator[Tensor]:
-    """Yield squares of bytes [B, 3, S', S'] as they are, then their corners of `size` if they are larger.
-
-    With `mirrored`, two opposite corners are mirror images, left for right.
-    """
-    yield images
-    margin = images.shape[-1] - size
-    starts = (0, margin) if margin else ()
-    for y in starts:
-        for x in starts:
-            corner = images[..., y : y + size, x : x + size]
-            yield corner.flip(-1) if mirrored and x != y else corner
-
-
 def fitted(images: Tensor, size: int) -> Tensor:
     """Resize whole squares, uint8 [B, 3, S', S'], to the side that a network sees, with antialiasing."""
     resized: Tensor = resize(images, [size, size], antialias=True)

@@ -12,9 +12,8 @@ from cleaner.errors import InputError
 from cleaner.ranking.beliefs import Believer, logarithms, normalised, odds
 from cleaner.ranking.doubt import area_under_margin, network_doubt, scale
 from cleaner.ranking.feedback import WEIGHT, confusion_log_odds, contradictions, tally
-from cleaner.ranking.pooling import EVEN, pool
 from cleaner.ranking.rows import Doubles, Rows
-from cleaner.types import TRUST, Decision, Floats, Predictions, Queue, Standing, Strings
+from cleaner.types import TRUST, Decision, Predictions, Queue, Standing, Strings
 
 RENEWED = 10  # changes of the verdicts between two guesses of which confusions are errors
 
@@ -25,8 +24,7 @@ class LiveOrder:
     `believer` are features of the same N images, with the labels of `predictions` and no verdicts yet;
     `network` says whether the predictions are a trained network's, or that very believer's. How surprising a
     label is: by the network, by the believer, or the sum of both, each standardised among the images of one
-    origin (what a network has learned from surprises it less) and heard as far as it foretells labels that
-    neither has learned from; plus WEIGHT times the log-odds that such a
+    origin (what a network has learned from surprises it less); plus WEIGHT times the log-odds that such a
     confusion is an error. Raises InputError where a loss or a probability is not a number.
     """
 
@@ -45,12 +43,10 @@ class LiveOrder:
         self._network = logarithms(predictions.probs)
         self._quick = None if predictions.quick is None else logarithms(predictions.quick)
         self._doubt = network_doubt(predictions)
-        self._say = self._weighed()
         self._look()
         self._asked = self._other  # the classes suggested before any verdict
         origins = self._origins()
         self._scales = [scale(part, origins) for part in self._parts()]
-        self._shares = self._heard()
         self._whole = scale(self._sum(), origins)
         self._guess = self._guessed()
 
@@ -147,10 +143,10 @@ class LiveOrder:
     def _look(self) -> None:
         """Take up what the believer says now; `_beliefs` [K, N] is that with the network's word for it.
 
-        The network has its say on images that it has not learned from, and none on others. Where there is no
-        believer a quick head that was kept stands in for it, or the network speaks alone.
+        The network has an equal say on images that it has not learned from, and none on others. Where there
+        is no believer a quick head that was kept stands in for it, or the network speaks alone.
         """
-        features = self._features()
+        features = self._quick if self._believer is None else self._believer.beliefs()
         self._against = None
         if features is None:
             self._beliefs, self._other = self._network, odds(self._network, self._given)[1]
@@ -158,35 +154,8 @@ class LiveOrder:
         self._beliefs = features
         self._against, self._other = odds(features, self._given)
         if self._trained:
-            network, own = self._say
-            said = np.float32(own) * normalised(features) + np.float32(network) * self._network
-            self._beliefs = np.where(self._honest, said, features)
+            self._beliefs = np.where(self._honest, (normalised(features) + self._network) / 2, features)
             self._other = odds(self._beliefs, self._given)[1]
-
-    def _features(self) -> Floats | None:
-        """Return what the features say, log-probabilities [K, N] up to a constant for each image."""
-        return self._quick if self._believer is None else self._believer.beliefs()
-
-    def _weighed(self) -> tuple[float, float]:
-        """Return how much the network and the features count, by the images that neither has learned from."""
-        features = self._features()
-        if features is None or not self._trained or not self._honest.any():
-            return EVEN, EVEN
-        some = self._honest
-        return pool(self._network[:, some], features[:, some], self._given[some])
-
-    def _heard(self) -> list[float]:
-        """Return the weights of the standardised parts in their sum: their say, in units of their spread."""
-        if len(self._scales) == 1 or not self._honest.any():
-            return [1.0] * len(self._scales)
-        said = (self._network, self._features())
-        spreads = [
-            odds(part[:, self._honest], self._given[self._honest])[0].std()
-            for part in said
-            if part is not None
-        ]
-        shares = [float(say * spread) for say, spread in zip(self._say, spreads, strict=True)]
-        return shares if any(shares) else [1.0, 1.0]
 
     def _origins(self) -> Strings:
         """Return what to standardise within, [N]; log-odds of one network alone compare as they are."""
@@ -203,8 +172,8 @@ class LiveOrder:
         return parts if self._against is None else [*parts, self._against.astype(np.float64)]
 
     def _sum(self) -> Doubles:
-        parts = zip(self._parts(), self._scales, self._shares, strict=True)
-        return np.asarray(sum(share * (part - centre) / spread for part, (centre, spread), share in parts))
+        parts = zip(self._parts(), self._scales, strict=True)
+        return np.asarray(sum((part - centre) / spread for part, (centre, spread) in parts))
 
     def _listed(self, surprise: Doubles) -> Queue:
         said, labels, rows = self._said, self._given, np.arange(len(self._said))

@@ -94,9 +94,8 @@ def errors_expected(scores: ArrayLike, wrong: ArrayLike, *, upcoming: ArrayLike)
 
     Scores of any scale, higher = look first; log-odds suit best. It is an estimate, without a guarantee: a
     logistic curve through what has been reviewed, audited pictures included (they are what it knows of low
-    scores), which never falls: a curve that would is replaced by the share of all verdicts. Where all
-    verdicts agree or the scores separate them the prior keeps it finite: log-F(1, 1), half a picture of each
-    verdict, on both coefficients. Source: Platt, «Probabilistic outputs for support vector
+    scores). Where all verdicts agree or the scores separate them the prior keeps it finite: log-F(1, 1), half
+    a picture of each verdict, on both coefficients. Source: Platt, «Probabilistic outputs for support vector
     machines», 1999; Greenland & Mansournia, Statistics in Medicine 34, 2015, for the prior.
     """
     seen, ahead = np.asarray(scores, dtype=np.float64), np.asarray(upcoming, dtype=np.float64)
@@ -109,8 +108,6 @@ def errors_expected(scores: ArrayLike, wrong: ArrayLike, *, upcoming: ArrayLike)
     scaled = (every - every.mean()) / (every.std() or 1.0)
     rows = np.column_stack([np.ones(len(every)), scaled])
     curve = _logistic(rows[: len(seen)], verdicts)
-    if curve[1] < 0:
-        return float(len(ahead) * (verdicts.sum() + 0.5) / (len(seen) + 1))
     return float(_chances(rows[len(seen) :] @ curve).sum())
 
 
@@ -182,7 +179,7 @@ class Outlook:
     def _bound(self) -> str:
         rest = f"the {self.remaining:,} pictures you have not seen"
         if self.at_most is None or self.at_most > self.remaining / 2:
-            return f"How many of {rest} are labelled wrong can't be said yet: a few more pages will tell."
+            return f"How many of {rest} are labelled wrong can't be said yet."
         share = math.ceil(1000 * self.at_most / self.remaining) / 1000
         most = f"at most {self.at_most:,} ({share:.1%}) are" if self.at_most else "none is"
         return f"Of {rest}, {most} labelled wrong: that is {percent(self.confidence)} certain."
