@@ -11,7 +11,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from cleaner.connecting import is_private, is_public
+from cleaner.connecting import is_public
 from cleaner.errors import FetchError, Stopped
 from cleaner.fetching import Limits, fetch
 from tests.support.badserver import BadServer, answer, bad_server, picture
@@ -150,13 +150,6 @@ def test_this_machine_and_its_network_are_refused_however_they_are_written(serve
     failure = _failure(server.url("/good.jpg", host=host), allow_private=False)
     assert (failure.problem, failure.retry) in (("address", False), ("name", False))
     assert server.asked.total() == before
-
-
-def test_a_clouds_service_of_keys_is_refused_even_where_private_addresses_are_allowed(server) -> None:
-    for url in (server.url("/to-the-metadata"), "http://[::ffff:169.254.169.254]/", "http://[fe80::1]/"):
-        assert _failure(url).problem == "address"
-    assert _failure("http://224.0.0.1/").problem == "address"
-    assert not is_private("fd00:ec2::254")
 
 
 def test_a_redirect_into_the_private_network_is_refused_too(server, monkeypatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from cleaner.errors import InputError, Stopped, TrainingError
 from cleaner.model.bodies import IMAGENET, Body, body_of
 from cleaner.model.embed import embed
-from cleaner.model.images import fitted, views
+from cleaner.model.images import fitted
 
 SIDE = 72
 
@@ -76,29 +75,6 @@ def test_an_embedding_does_not_depend_on_the_batch(body, maps, pixels, batch_siz
         np.testing.assert_allclose(
             whole(some, pixels, batch_size=batch_size), whole(some, pixels), atol=4e-3, rtol=0
         )
-
-
-def test_over_several_views_the_mean_of_each_alone_is_kept(body, pixels):
-    looks = partial(views, size=64, mirrored=True)
-    seen = list(looks(torch.from_numpy(pixels).permute(0, 3, 1, 2)))
-    alone = [whole(body, view.permute(0, 2, 3, 1).numpy()).astype(np.float32) for view in seen]
-    (block,) = (block for _, block in embed(body, pixels, rows=np.arange(30), views=looks))
-    np.testing.assert_allclose(block, np.mean(alone, axis=0), atol=5e-3, rtol=5e-3)
-
-
-def test_the_views_are_the_whole_and_its_corners_two_of_them_mirrored(pixels):
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-    plain = list(views(images, size=64, mirrored=False))
-    whole, left, right, low, last = plain
-    assert torch.equal(whole, images)
-    assert torch.equal(left, images[..., :64, :64])
-    assert torch.equal(right, images[..., :64, 8:])
-    assert torch.equal(low, images[..., 8:, :64])
-    assert torch.equal(last, images[..., 8:, 8:])
-    mirrored = list(views(images, size=64, mirrored=True))
-    for one, other in zip(mirrored, (whole, left, right.flip(-1), low.flip(-1), last), strict=True):
-        assert torch.equal(one, other)
-    assert len(list(views(images, size=72, mirrored=True))) == 1  # no margin, no corners
 
 
 def test_squares_with_a_margin_are_seen_whole(body, pixels):
