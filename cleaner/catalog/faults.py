@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ CUT = (
     "too few",
     "buffer is not large",
 )
+NOT_OF_THE_DISK = (None, errno.EINVAL)  # decoders' own have no number; a bad offset makes a seek invalid
 
 
 class RefusedFormat(Exception):
@@ -50,7 +52,7 @@ def fault_of(error: Exception, *, path: Path, name: str) -> Fault:
         return Fault("unreadable", f"{name} is gone; check the folder again.")
     if isinstance(error, PermissionError):
         return Fault("unreadable", f"{name} may not be read ({error.strerror}).")
-    if isinstance(error, OSError) and error.errno is not None:  # of the disk; decoders' have no number
+    if isinstance(error, OSError) and error.errno not in NOT_OF_THE_DISK:
         return Fault("unreadable", f"{name} can't be read ({error.strerror or error}).")
     if isinstance(error, Image.DecompressionBombError):
         return Fault("too many pixels", f"{name} has too many pixels to open safely; make it smaller.")

@@ -6,6 +6,7 @@ It judges nothing: what is too dark or too blurred is said by the checks.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,8 @@ def brightness(pixels: NDArray[np.uint8]) -> tuple[float, float]:
     """
     values = pixels.reshape(-1, 3).astype(np.float32)
     values *= values
-    bright, dim = np.percentile(np.sqrt(values @ _PERCEIVED), (99, 5)) / 255
-    return float(bright), float(dim)
+    bright, dim = _percentiles(np.sqrt(values @ _PERCEIVED), 0.99, 0.05)
+    return bright / 255, dim / 255
 
 
 def information(pixels: NDArray[np.uint8]) -> float:
@@ -58,7 +59,7 @@ def colour(pixels: NDArray[np.uint8]) -> float:
     """
     red, green, blue = pixels.reshape(-1, 3).T
     most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-    return float(np.percentile(most - least, 99))
+    return _percentiles(most - least, 0.99)[0]
 
 
 def sharpness(grey: NDArray[np.uint8]) -> float:
@@ -78,6 +79,12 @@ def sharpness(grey: NDArray[np.uint8]) -> float:
 
 _PERCEIVED = np.array([0.241, 0.691, 0.068], dtype=np.float32)
 _BINS = np.array([0, 256, 512], dtype=np.uint16)
+
+
+def _percentiles(values: NDArray[Any], *shares: float) -> list[float]:
+    """Return the nearest values, not interpolated: several times as fast on a small picture."""
+    places = [round(share * (values.size - 1)) for share in shares]
+    return [float(value) for value in np.partition(values, places)[places]]
 
 
 def _deviation(values: NDArray[np.float32]) -> float:

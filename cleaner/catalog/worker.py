@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 import warnings
-from dataclasses import astuple
 from pathlib import Path
 
 from cleaner.catalog.examine import examine
@@ -51,7 +50,10 @@ def serve() -> None:
 
 def _answer(root: Path, path: str) -> bytes:
     found = examine(root, path)
-    values = astuple(found) if isinstance(found, Fault) else (*astuple(found)[:-1], found.look.hex())
+    if isinstance(found, Fault):
+        values: list[str | int] = [found.kind, found.detail]
+    else:
+        values = [found.digest, found.widths, found.heights, found.bytes, found.mtimes, found.look.hex()]
     return json.dumps(values).encode() + b"\n"
 
 
