@@ -30,7 +30,7 @@ demo: $(READY)
 
 test: $(READY)
 	@echo "Running the tests ..."
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not browser" $(ARGS)
 
 browser: $(READY)
 	@echo "Running the browser tests ..."
@@ -46,6 +46,7 @@ bench: $(READY)
 	@$(BIN)/python tests/bench/ranking.py
 	@$(BIN)/python tests/bench/stopping.py
 	@$(BIN)/python tests/bench/changes.py
+	@$(BIN)/python tests/bench/check.py
 	@$(BIN)/python tests/bench/engine.py $(ARGS)
 
 grid: $(READY)

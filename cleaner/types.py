@@ -70,7 +70,8 @@ class Catalog:
     `labels` holds positions in `vocab`; `paths` are relative to `root`, with forward slashes; `width` and
     `height` are pixels after EXIF rotation; `class_level` is the part of a path that names its class
     (0, or 1 where folders `train`, `valid`, `test` stand above the classes). `departed` maps the ids of
-    images that are no longer there to their digests: no other picture ever gets such an id.
+    images that are no longer there to their digests: no other picture ever gets such an id. `looks` is what
+    the check has measured of each image, one record each; None if nothing was.
     """
 
     root: Path
@@ -87,6 +88,7 @@ class Catalog:
     class_level: int = 0
     labels_in: Literal["folder", "table"] = "folder"
     departed: Mapping[str, str] = field(default_factory=dict)
+    looks: NDArray[np.void] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -9,9 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from cleaner.catalog.faults import RefusedFormat, fault_of
 from cleaner.errors import UnreadableImage
+
+REFUSED = {  # Pillow opens these, but can't decode them, or only by running another program on them
+    "EPS": "an EPS drawing",
+    "WMF": "a Windows metafile",
+    "BUFR": "a BUFR file",
+    "GRIB": "a GRIB file",
+    "HDF5": "an HDF5 file",
+    "MPEG": "an MPEG film",
+}
 
 
 def open_picture(path: Path, *, side: int | None = None) -> Image.Image:
@@ -20,7 +30,7 @@ def open_picture(path: Path, *, side: int | None = None) -> Image.Image:
     With `side`, a JPEG is decoded at the smallest scale of which neither side falls below that many pixels,
     which is several times faster on photographs. Raises UnreadableImage with the reason.
     """
-    return _decoded(path, side=side, finish=_to_rgb)
+    return _decoded(path, side=side, finish=to_rgb)
 
 
 def open_whole(path: Path, *, side: int | None = None) -> Image.Image:
@@ -29,37 +39,39 @@ def open_whole(path: Path, *, side: int | None = None) -> Image.Image:
     Only values that 16 bits can't hold (floats, negative and larger ones) are scaled, from the least to the
     greatest. Raises UnreadableImage with the reason.
     """
-    return _decoded(path, side=side, finish=lambda image: _deep(image) if _is_deep(image) else _to_rgb(image))
+    return _decoded(path, side=side, finish=lambda image: _deep(image) if _is_deep(image) else to_rgb(image))
+
+
+def opened(path: Path) -> Image.Image:
+    """Open a file as far as its header. Raises RefusedFormat for what Pillow leaves to another program."""
+    image = Image.open(path)
+    if image.format in REFUSED:
+        image.close()
+        raise RefusedFormat(REFUSED[image.format])
+    return image
 
 
 def _decoded(path: Path, *, side: int | None, finish: Callable[[Image.Image], Image.Image]) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             if side is not None:
                 image.draft(image.mode, (side, side))
             image.load()
-            return finish(_upright(image))
-    except UnidentifiedImageError as error:
-        raise UnreadableImage(_why_unidentified(path)) from error
-    except FileNotFoundError as error:
-        raise UnreadableImage(f"{path.name} is gone; check the folder again.") from error
-    except PermissionError as error:
-        raise UnreadableImage(f"{path.name} may not be read ({error.strerror}).") from error
-    except Image.DecompressionBombError as error:
-        raise UnreadableImage(f"{path.name} has too many pixels to open safely; make it smaller.") from error
+            return finish(upright(image))
     except Exception as error:  # decoders raise whatever they stumble over in a broken file
-        raise UnreadableImage(f"{path.name} is damaged or cut short ({_one_line(error)}).") from error
+        raise UnreadableImage(fault_of(error, path=path, name=path.name).detail) from error
 
 
-def upright_size(path: Path) -> tuple[int, int]:
-    """Read width and height in pixels, after EXIF rotation, from the header alone."""
-    with Image.open(path) as image:
-        width, height = image.size
-        turned = image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 swap the sides (EXIF 2.32)
-    return (height, width) if turned else (width, height)
+def turned(image: Image.Image) -> bool:
+    """Say whether its EXIF orientation swaps width and height: 5 to 8 do (EXIF 2.32)."""
+    try:
+        return bool(image.getexif().get(0x0112, 1) >= 5)
+    except Exception:  # noqa: BLE001  a damaged EXIF block costs the rotation, not the picture
+        return False
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """Return a copy of a decoded picture, rotated as its EXIF says."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # noqa: BLE001  a damaged EXIF block costs the rotation, not the picture
@@ -78,7 +90,8 @@ def _deep(image: Image.Image) -> Image.Image:
     return Image.fromarray(values.round().astype(np.uint16))
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a decoded picture of any mode to RGB: transparency on white, deep greys scaled to 8 bits."""
     if _is_deep(image):
         return _deep_to_rgb(image)
     if image.has_transparency_data:
@@ -100,13 +113,3 @@ def _deep_to_rgb(image: Image.Image) -> Image.Image:
         scaled = values / (2**depth - 1) * 255
     eight_bits = np.nan_to_num(scaled, nan=0.0).clip(0, 255).round().astype(np.uint8)
     return Image.fromarray(eight_bits).convert("RGB")
-
-
-def _why_unidentified(path: Path) -> str:
-    if path.stat().st_size == 0:
-        return f"{path.name} is empty (0 bytes)."
-    return f"{path.name} is not an image of any kind known here."
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,31 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleaner.catalog.digest import digest_of, split_of
+from cleaner.catalog.checks import look_findings
+from cleaner.catalog.digest import split_of
+from cleaner.catalog.examine import Seen
+from cleaner.catalog.faults import Fault
 from cleaner.catalog.findings import duplicates, too_many_failures
 from cleaner.catalog.folders import list_folders
+from cleaner.catalog.guard import examine_all
 from cleaner.catalog.identity import departed, identities
 from cleaner.catalog.listing import Listing
-from cleaner.catalog.pictures import open_picture, upright_size
-from cleaner.errors import Stopped, UnreadableImage
+from cleaner.catalog.quality import LOOK
+from cleaner.errors import Stopped
 from cleaner.progress import Progress, Report, Stop, never, quiet
 from cleaner.types import Catalog, Finding, Ints, Split, Strings, strings
 
-CHECK_SIDE = 512  # a JPEG is decoded no larger than this to prove that it is whole
-THREADS = 4
-BLOCK = 256
+DAMAGED = 0.9  # severity of a file that can't be read
 STRIDE = 5000  # files between two looks at the clock and at Stop while nothing is opened
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """One readable file, as read now; fields are named like the columns of a catalog."""
-
-    digest: str
-    widths: int
-    heights: int
-    bytes: int
-    mtimes: int
 
 
 def scan(
@@ -64,7 +53,7 @@ def scan(
     kept = _unchanged(root, there.paths, known=known, report=report, stopped=stopped)
     seen, damaged = _check_all(root, there.paths, kept=kept, report=report, stopped=stopped)
     catalog = _assemble(root, there, kept=kept, seen=seen, known=known, moved=moved or {})
-    findings = [*there.findings, *damaged, *duplicates(catalog)]
+    findings = [*there.findings, *damaged, *duplicates(catalog), *look_findings(catalog)]
     findings += too_many_failures(damaged, total=len(there.paths))
     return catalog, tuple(sorted(findings, key=lambda f: (-f.severity, f.kind, f.item)))
 
@@ -74,7 +63,7 @@ def _unchanged(
 ) -> Ints:
     """Say which row of the last scan each file is still as it was in, -1 for none, shape [N]."""
     kept = np.full(len(paths), -1, dtype=np.int32)
-    if known is None:
+    if known is None or known.looks is None:  # of an older check, which measured nothing
         return kept
     before = {path: row for row, path in enumerate(known.paths)}
     sizes, times = known.bytes, known.mtimes
@@ -101,25 +90,23 @@ def _size_and_time(path: str) -> tuple[int, int] | None:
 
 def _check_all(
     root: Path, paths: Sequence[str], *, kept: Ints, report: Report, stopped: Stop
-) -> tuple[dict[int, _Seen], list[Finding]]:
+) -> tuple[dict[int, Seen], list[Finding]]:
     """Read every file that is not as it was; map the positions of the readable ones to what was seen."""
-    seen: dict[int, _Seen] = {}
-    damaged: list[Finding] = []
     left = np.flatnonzero(kept < 0).tolist()
     started = time.monotonic()
-    with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(left), BLOCK):
-            _go_on(stopped)
-            block = left[start : start + BLOCK]
-            results = pool.map(lambda position: _check(root, paths[position]), block)
-            for position, result in zip(block, results, strict=True):
-                if isinstance(result, _Seen):
-                    seen[position] = result
-                else:
-                    damaged.append(result)
-            elapsed = time.monotonic() - started
-            done = len(paths) - len(left) + start + len(block)
-            report(Progress("checking", done, len(paths), elapsed, "checking the images"))
+
+    def tell(done: int) -> None:
+        elapsed = time.monotonic() - started
+        done += len(paths) - len(left)
+        report(Progress("checking", done, len(paths), elapsed, "checking the images"))
+
+    answers = examine_all(root, [paths[position] for position in left], report=tell, stopped=stopped)
+    seen = {at: answer for at, answer in zip(left, answers, strict=True) if isinstance(answer, Seen)}
+    damaged = [
+        Finding(paths[at], answer.kind, DAMAGED, answer.detail)
+        for at, answer in zip(left, answers, strict=True)
+        if isinstance(answer, Fault)
+    ]
     return seen, damaged
 
 
@@ -128,27 +115,12 @@ def _go_on(stopped: Stop) -> None:
         raise Stopped("The check was stopped; what was known before is unchanged.")
 
 
-def _check(root: Path, path: str) -> _Seen | Finding:
-    """Read one file whole: decoding is the only proof that it can be read."""
-    full = root / path
-    try:
-        stat = full.stat()
-        digest = digest_of(full)
-        open_picture(full, side=CHECK_SIDE)
-        width, height = upright_size(full)
-    except UnreadableImage as error:
-        return Finding(path, "unreadable", 0.9, str(error))
-    except OSError as error:
-        return Finding(path, "unreadable", 0.9, f"{path} can't be read ({error.strerror or error}).")
-    return _Seen(digest, width, height, stat.st_size, stat.st_mtime_ns)
-
-
 def _assemble(
     root: Path,
     there: Listing,
     *,
     kept: Ints,
-    seen: Mapping[int, _Seen],
+    seen: Mapping[int, Seen],
     known: Catalog | None,
     moved: Mapping[str, str],
 ) -> Catalog:
@@ -179,6 +151,7 @@ def _assemble(
         heights=number("heights").astype(np.int32),
         bytes=number("bytes"),
         mtimes=number("mtimes"),
+        looks=_looks(places, kept=kept, seen=seen, known=known),
         class_level=there.class_level,
         labels_in=there.labels_in,
         departed=departed(known, staying=ids.values()),
@@ -186,13 +159,26 @@ def _assemble(
 
 
 def _numbers(
-    name: str, places: Sequence[int], *, kept: Ints, seen: Mapping[int, _Seen], known: Catalog | None
+    name: str, places: Sequence[int], *, kept: Ints, seen: Mapping[int, Seen], known: Catalog | None
 ) -> NDArray[Any]:
     """Return a column of sizes or times: of what was read now, else as the last scan knew it."""
     column = np.array([getattr(seen[place], name) if place in seen else 0 for place in places], np.int64)
     if known is not None:
         rows = kept[list(places)]
         column[rows >= 0] = getattr(known, name)[rows[rows >= 0]]
+    return column
+
+
+def _looks(
+    places: Sequence[int], *, kept: Ints, seen: Mapping[int, Seen], known: Catalog | None
+) -> NDArray[np.void]:
+    """Return what was measured of each image now, else what the last scan knew of it."""
+    column = np.zeros(len(places), LOOK)
+    read = np.array([place in seen for place in places], dtype=bool)
+    column[read] = np.frombuffer(b"".join(seen[place].look for place in places if place in seen), LOOK)
+    if known is not None and known.looks is not None:
+        rows = kept[list(places)]
+        column[rows >= 0] = known.looks[rows[rows >= 0]]
     return column
 
 

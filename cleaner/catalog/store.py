@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from cleaner.catalog.quality import LOOK
 from cleaner.types import SPLITS, Catalog, Finding, Strings, strings
 
 _TEXTS = ("ids", "paths", "splits", "digests")
@@ -26,8 +27,10 @@ def save_catalog(catalog: Catalog, findings: tuple[Finding, ...], path: Path) ->
         "departed": dict(catalog.departed),
         "findings": [[f.item, f.kind, f.severity, f.detail] for f in findings],
     }
-    columns = {name: _pack("\0".join(getattr(catalog, name))) for name in _TEXTS}
+    columns: dict[str, Any] = {name: _pack("\0".join(getattr(catalog, name))) for name in _TEXTS}
     columns |= {name: getattr(catalog, name) for name in _NUMBERS}
+    if catalog.looks is not None:
+        columns["looks"] = catalog.looks
     draft = path.with_name(f"{path.stem}.{os.getpid()}.draft.npz")
     with draft.open("wb") as file:
         np.savez(file, head=_pack(json.dumps(head)), allow_pickle=False, **columns)
@@ -43,14 +46,15 @@ def load_catalog(path: Path, *, root: Path) -> tuple[Catalog, tuple[Finding, ...
         head = json.loads(_unpack(data["head"]))
         count = len(data["labels"])
         texts = _shared({n: _unpack(data[n]).split("\0") if count else [] for n in _TEXTS})
-        columns: dict[str, Any] = texts | {name: data[name] for name in _NUMBERS}
+        rows: dict[str, Any] = texts | {name: data[name] for name in _NUMBERS}
         catalog = Catalog(
             root=root,
             vocab=tuple(head["vocab"]),
             class_level=head["class_level"],
             labels_in=head["labels_in"],
             departed=head["departed"],
-            **columns,
+            looks=data["looks"] if "looks" in data and data["looks"].dtype == LOOK else None,
+            **rows,
         )
         return catalog, tuple(Finding(*finding) for finding in head["findings"])
     return None

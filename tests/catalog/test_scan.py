@@ -64,9 +64,9 @@ def test_damaged_files_become_findings_and_are_not_in_the_way(folder) -> None:
     catalog, findings = scan(root)
     assert len(catalog) == 24
     assert {(f.item, f.kind) for f in findings} == {
-        ("black/empty.jpg", "unreadable"),
-        ("black/page.jpg", "unreadable"),
-        ("black/cut.png", "unreadable"),
+        ("black/empty.jpg", "empty"),
+        ("black/page.jpg", "not an image"),
+        ("black/cut.png", "truncated"),
         ("black/link.png", "link"),
         ("stray.png", "no label"),
     }
@@ -91,8 +91,9 @@ def test_names_in_any_script_are_kept(folder) -> None:
     root = folder()
     names = ["новый год.png", "クマ.png", "a\nb.png", "🐻.png", "<b>&.png", "‮rtl.png", "x" * 200 + ".png"]
     for number, name in enumerate(names):
-        Image.new("RGB", (9 + number, 9)).save(root / "black" / name)
+        shutil.copy(root / "black" / f"{number:03d}.png", root / "black" / name)
     catalog, findings = scan(root)
+    findings = tuple(finding for finding in findings if finding.kind != "duplicate")
     assert {f"black/{name}" for name in names} <= set(catalog.ids)
     assert findings == ()
 
@@ -115,7 +116,7 @@ def test_the_same_picture_under_two_labels_comes_first(folder) -> None:
     assert [f.kind for f in findings] == [
         "conflicting duplicate",
         "conflicting duplicate",
-        "unreadable",
+        "empty",
         "duplicate",
         "duplicate",
     ]
@@ -273,32 +274,3 @@ def test_a_thousand_equal_files_are_told_in_short_sentences(folder) -> None:
     assert len(findings) == 301
     assert max(len(f.detail) for f in findings) < 300
     assert "and 297 more" in findings[0].detail
-
-
-def test_listing_says_how_far_it_is_and_can_be_stopped_before_any_file_is_read(folder, monkeypatch) -> None:
-    root = folder()
-    monkeypatch.setattr("cleaner.catalog.folders.INTERVAL", 0.0)
-    seen: list[Progress] = []
-    with pytest.raises(Stopped):
-        scan(root, report=seen.append, stopped=lambda: len(seen) >= 3)
-    assert [progress.phase for progress in seen] == ["listing"] * 3
-    assert [progress.done for progress in seen] == [0, 0, 8]
-
-
-def test_texts_that_are_there_often_are_kept_once_in_memory(folder, tmp_path: Path) -> None:
-    catalog, findings = scan(folder())
-    save_catalog(catalog, findings, tmp_path / "catalog.npz")
-    loaded = load_catalog(tmp_path / "catalog.npz", root=catalog.root)
-    assert loaded is not None
-    assert all(path is identity for path, identity in zip(loaded[0].paths, loaded[0].ids, strict=True))
-    assert len({id(split) for split in loaded[0].splits}) <= 2
-
-
-def test_a_rescan_after_a_stop_knows_what_was_known_before(folder) -> None:
-    root = folder()
-    first, _ = scan(root)
-    (root / "black" / "000.png").rename(root / "teddy" / "moved.png")
-    with pytest.raises(Stopped):
-        scan(root, known=first, stopped=lambda: True)
-    again, _ = scan(root, known=first)
-    assert again.paths[again.positions()["black/000.png"]] == "teddy/moved.png"

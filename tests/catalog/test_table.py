@@ -114,7 +114,7 @@ def test_what_is_wrong_with_single_rows_is_a_finding_and_the_rest_is_taken(folde
             ("listed twice", rows[0][0]),
             ("listed twice", rows[1][0]),
             ("no path", f"row {len(rows) + 4}"),
-            ("unreadable", "black/broken.png"),
+            ("not an image", "black/broken.png"),
         ]
     )
     assert findings[0].severity == 1.0
