@@ -30,7 +30,7 @@ demo: $(READY)
 
 test: $(READY)
 	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest -m "not browser" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 browser: $(READY)
 	@echo "Running the browser tests ..."
