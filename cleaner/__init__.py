@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cleaner.app.dashboard import Dashboard
+    from cleaner.app.finished import load_model
     from cleaner.app.imagegrid import ImageGrid
     from cleaner.app.project import Project
     from cleaner.errors import CleanerError
@@ -26,11 +27,22 @@ _HOMES = {
     "Project": "cleaner.app.project",
     "ReviewGrid": "cleaner.review.grid",
     "TrainConfig": "cleaner.types",
+    "load_model": "cleaner.app.finished",
     "rank": "cleaner.ranking.scores",
     "score": "cleaner.ranking.scores",
 }
 
-__all__ = ["CleanerError", "Dashboard", "ImageGrid", "Project", "ReviewGrid", "TrainConfig", "rank", "score"]
+__all__ = [
+    "CleanerError",
+    "Dashboard",
+    "ImageGrid",
+    "Project",
+    "ReviewGrid",
+    "TrainConfig",
+    "load_model",
+    "rank",
+    "score",
+]
 
 
 def __getattr__(name: str) -> object:

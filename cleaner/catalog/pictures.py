@@ -6,6 +6,7 @@ It decodes; it keeps nothing and changes no file.
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from cleaner.errors import UnreadableImage
 
 
-def open_picture(path: Path, *, side: int | None = None) -> Image.Image:
-    """Decode a whole image file to RGB, rotated as its EXIF says, transparency on white, 16 bits scaled to 8.
+def open_picture(source: Path | bytes, *, side: int | None = None) -> Image.Image:
+    """Decode a whole image file, or the bytes of one, to RGB.
 
-    With `side`, a JPEG is decoded at the smallest scale of which neither side falls below that many pixels,
-    which is several times faster on photographs. Raises UnreadableImage with the reason.
+    Rotated as its EXIF says, transparency on white, 16 bits scaled to 8. With `side`, a JPEG is decoded at
+    the smallest scale of which neither side falls below that many pixels, which is several times faster on
+    photographs. Raises UnreadableImage with the reason.
     """
-    return _decoded(path, side=side, finish=_to_rgb)
+    return _decoded(source, side=side, finish=_to_rgb)
 
 
 def open_whole(path: Path, *, side: int | None = None) -> Image.Image:
@@ -32,23 +34,26 @@ def open_whole(path: Path, *, side: int | None = None) -> Image.Image:
     return _decoded(path, side=side, finish=lambda image: _deep(image) if _is_deep(image) else _to_rgb(image))
 
 
-def _decoded(path: Path, *, side: int | None, finish: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _decoded(
+    source: Path | bytes, *, side: int | None, finish: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
+    name = source.name if isinstance(source, Path) else "The picture"
     try:
-        with Image.open(path) as image:
+        with Image.open(source if isinstance(source, Path) else BytesIO(source)) as image:
             if side is not None:
                 image.draft(image.mode, (side, side))
             image.load()
             return finish(_upright(image))
     except UnidentifiedImageError as error:
-        raise UnreadableImage(_why_unidentified(path)) from error
+        raise UnreadableImage(_why_unidentified(source, name=name)) from error
     except FileNotFoundError as error:
-        raise UnreadableImage(f"{path.name} is gone; check the folder again.") from error
+        raise UnreadableImage(f"{name} is gone; check the folder again.") from error
     except PermissionError as error:
-        raise UnreadableImage(f"{path.name} may not be read ({error.strerror}).") from error
+        raise UnreadableImage(f"{name} may not be read ({error.strerror}).") from error
     except Image.DecompressionBombError as error:
-        raise UnreadableImage(f"{path.name} has too many pixels to open safely; make it smaller.") from error
+        raise UnreadableImage(f"{name} has too many pixels to open safely; make it smaller.") from error
     except Exception as error:  # decoders raise whatever they stumble over in a broken file
-        raise UnreadableImage(f"{path.name} is damaged or cut short ({_one_line(error)}).") from error
+        raise UnreadableImage(f"{name} is damaged or cut short ({_one_line(error)}).") from error
 
 
 def upright_size(path: Path) -> tuple[int, int]:
@@ -102,10 +107,10 @@ def _deep_to_rgb(image: Image.Image) -> Image.Image:
     return Image.fromarray(eight_bits).convert("RGB")
 
 
-def _why_unidentified(path: Path) -> str:
-    if path.stat().st_size == 0:
-        return f"{path.name} is empty (0 bytes)."
-    return f"{path.name} is not an image of any kind known here."
+def _why_unidentified(source: Path | bytes, *, name: str) -> str:
+    if not (source.stat().st_size if isinstance(source, Path) else len(source)):
+        return f"{name} is empty (0 bytes)."
+    return f"{name} is not an image of any kind known here."
 
 
 def _one_line(error: Exception) -> str:
