@@ -74,18 +74,24 @@ class Answers:
     def __getitem__(self, row: int) -> Prediction:
         return () if np.isnan(self.probs[row]).any() else best_first(self.classes, self.probs[row])
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of `rows`: image, label, confidence, problem, and p(…) of each class."""
+        return ("image", "label", "confidence", "problem", *(f"p({name})" for name in self.classes))
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """Yield a row for each image; what is not known of one that can't be read is None."""
+        for name, answer, probs in zip(self.names, self, self.probs.tolist(), strict=True):
+            if answer:
+                yield (name, *answer[0], None, *probs)
+            else:
+                yield (name, None, None, self.problems[name], *(None for _ in self.classes))
+
     def frame(self) -> DataFrame:
-        """Return a pandas DataFrame: image, label, confidence, problem, and a column for each class."""
+        """Return the rows as a pandas DataFrame."""
         from pandas import DataFrame
 
-        top = [answer[0] if answer else (None, None) for answer in self]
-        told = {
-            "image": self.names,
-            "label": [label for label, _ in top],
-            "confidence": [confidence for _, confidence in top],
-            "problem": [self.problems.get(name) for name in self.names],
-        }
-        return DataFrame(told).join(DataFrame(self.probs, columns=[f"p({name})" for name in self.classes]))
+        return DataFrame(self.rows(), columns=list(self.columns))
 
     def _repr_html_(self) -> str:
         html: str = self.frame()._repr_html_()
@@ -99,9 +105,11 @@ def best_first(classes: Sequence[str], probs: Floats) -> Prediction:
 
 
 def found(images: Images) -> Found:
-    """List the files that are meant by a path, by a folder or by a list of paths. Raises InputError."""
+    """List the files that are meant by a path, a folder or a list of both. Raises InputError."""
     if not isinstance(images, str | Path):
-        return Found(tuple(map(Path, images)), tuple(map(str, images)), single=False)
+        each = [found(image) for image in images]
+        paths = tuple(path for one in each for path in one.paths)
+        return Found(paths, tuple(map(str, paths)), single=False)
     path = Path(images).expanduser()
     if path.is_dir():
         below = tuple(sorted(_below(path)))

@@ -56,6 +56,18 @@ def _decoded(
         raise UnreadableImage(f"{name} is damaged or cut short ({_one_line(error)}).") from error
 
 
+def kind_of(data: bytes) -> str:
+    """Return the usual file suffix of an image's bytes, by their content: «.jpeg», «.png», …
+
+    Raises UnreadableImage where they are no image.
+    """
+    try:
+        with Image.open(BytesIO(data)) as image:
+            return f".{str(image.format).lower()}"
+    except Exception as error:  # as for whole pictures
+        raise UnreadableImage(_why_unidentified(data, name="The picture")) from error
+
+
 def upright_size(path: Path) -> tuple[int, int]:
     """Read width and height in pixels, after EXIF rotation, from the header alone."""
     with Image.open(path) as image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from cleaner import Project, TrainConfig, load_model
+from cleaner.app.cli import app
 from cleaner.app.exported import write_export
 from cleaner.errors import InputError, Stopped, UnreadableImage
 from cleaner.progress import Progress
@@ -113,10 +116,10 @@ def test_fastais_own_export_loads_with_fastai_and_agrees_roughly(project: Projec
 
         learner = load_learner(exported / "export.pkl")
         with learner.no_bar(), learner.no_logging():
-            label, _, probs = learner.predict(project.root / "teddy" / "003.png")
-    (answer,) = load_model(exported).predict([project.root / "teddy" / "003.png"])
-    assert label == answer[0][0]
-    assert float(max(probs)) == pytest.approx(answer[0][1], abs=0.05)
+            _, _, probs = learner.predict(project.root / "teddy" / "003.png")
+    answers = load_model(exported).predict([project.root / "teddy" / "003.png"])
+    assert tuple(learner.dls.vocab) == answers.classes
+    np.testing.assert_allclose(probs, answers.probs[0], atol=0.05)
 
 
 def test_of_a_folder_every_image_is_answered_and_what_is_unreadable_is_named(
@@ -313,3 +316,32 @@ def test_without_a_round_there_is_nothing_to_export(folder, tmp_path: Path) -> N
         project.export_model(tmp_path / "model")
     with pytest.raises(InputError, match="There is no round yet; train first"):
         project.predict(project.root)
+
+
+def test_on_the_command_line_a_model_is_exported_asked_and_keeps_what_it_is_unsure_of(
+    project: Project, tmp_path: Path
+) -> None:
+    wrote = CliRunner().invoke(app, ["export-model", str(project.root), str(tmp_path / "model")])
+    assert f"Wrote {tmp_path / 'model'}" in wrote.stdout
+    (tmp_path / "new").mkdir()
+    shutil.copy(project.root / "teddy" / "003.png", tmp_path / "new" / "a.png")
+    (tmp_path / "new" / "b.png").write_bytes(b"no picture")
+    options = ["--csv", tmp_path / "said.csv", "--keep", tmp_path / "kept", "--below", "1", "--threads", "1"]
+    asked = CliRunner().invoke(app, [*map(str, ("predict", tmp_path / "model", tmp_path / "new", *options))])
+    assert asked.exit_code == 1  # because of the one that can't be read
+    (line,) = asked.stdout.splitlines()
+    assert line.split("\t")[0] == "a.png"
+    label = project.predict(tmp_path / "new" / "a.png")[0][0][0]
+    assert line.split("\t")[1].startswith(f"{label} ")
+    assert "b.png is not an image" in asked.stderr
+    assert "Kept 1 picture of less than 100%" in asked.stderr
+    assert [path.parent.name for path in (tmp_path / "kept").glob("*/*.png")] == [label]
+    with (tmp_path / "said.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["image"], row["label"], row["problem"] != "") for row in rows] == [
+        ("a.png", label, False),
+        ("b.png", "", True),
+    ]
+    assert sum(float(rows[0][f"p({name})"]) for name in ("black", "grizzly", "teddy")) == pytest.approx(1)
+    refused = CliRunner().invoke(app, ["predict", str(tmp_path / "new"), str(tmp_path / "new")])
+    assert isinstance(refused.exception, InputError)
