@@ -21,7 +21,7 @@ from cleaner.app.features import Features, compared, load_features
 from cleaner.app.rounds import NETWORK, round_folder
 from cleaner.errors import CleanerError, InputError
 from cleaner.progress import Progress, Report
-from cleaner.ranking.ridge import LeaveOneOut, leave_one_out
+from cleaner.ranking.ridge import leave_one_out
 from cleaner.types import TRUST, Epoch, Floats, Predictions, Round, TrainConfig, strings
 
 if TYPE_CHECKING:
@@ -62,19 +62,18 @@ def train_quick(job: Job) -> Outcome:
         from cleaner.model.store import save_network
 
     chosen = backbone(job.config, report=job.report, stopped=job.stopped)
-    fitted, features = _quick_head(job, chosen)
-    catalog, log_probs = job.catalog, fitted.log_probs
-    network = quick_network(chosen.body, vocab=catalog.vocab, head=fitted.temperature * fitted.coefficients)
+    quick, catalog = _quick_head(job, chosen), job.catalog
+    network = quick_network(chosen.body, vocab=catalog.vocab, head=quick.head)
     said = Predictions(
         ids=catalog.ids,
         vocab=catalog.vocab,
         labels=catalog.labels,
-        probs=np.exp(log_probs),
-        losses=-log_probs[np.arange(len(catalog)), catalog.labels],
+        probs=np.exp(quick.log_probs),
+        losses=-quick.log_probs[np.arange(len(catalog)), catalog.labels],
         origins=strings(["held-out" if held else "out-of-fold" for held in catalog.held_out()]),
     )
     save = partial(save_network, network=network, with_body=False)
-    return Outcome(chosen.config, said, device_line(), save, features=features)
+    return Outcome(chosen.config, said, device_line(), save, features=quick.features)
 
 
 def train_full(job: Job) -> Outcome:
@@ -164,8 +163,20 @@ def quiet_import() -> Iterator[None]:
         yield
 
 
-def _quick_head(job: Job, chosen: Backbone) -> tuple[LeaveOneOut, Features]:
-    """Fit a linear head, and say of every image what it would be taken for if it had been left out.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Quick:
+    """What a linear head says of each image as if left out, [N, K] in nats, and the head fitted on all.
+
+    `head` [D + 1, K] maps a body's own embedding and a constant 1 to logits.
+    """
+
+    log_probs: Floats
+    head: NDArray[np.float64]
+    features: Features
+
+
+def _quick_head(job: Job, chosen: Backbone) -> _Quick:
+    """Fit a linear head on the body's embeddings, standardised.
 
     Near-copies leave together, so that they can't vouch for each other.
     """
@@ -183,16 +194,16 @@ def _quick_head(job: Job, chosen: Backbone) -> tuple[LeaveOneOut, Features]:
     fitted = leave_one_out(
         embeddings, catalog.labels, classes=len(catalog.vocab), weights=weights, groups=features.groups
     )
-    return fitted, features
+    return _Quick(fitted.log_probs, embeddings.unscaled(fitted.temperature * fitted.coefficients), features)
 
 
 def _with_quick_head(outcome: Outcome, job: Job) -> Outcome:
     from cleaner.model.choice import backbone
 
     chosen = backbone(outcome.config, report=job.report, stopped=job.stopped)
-    fitted, features = _quick_head(job, chosen)
-    said = replace(outcome.predictions, quick=np.exp(fitted.log_probs))
-    return replace(outcome, predictions=said, features=features)
+    quick = _quick_head(job, chosen)
+    said = replace(outcome.predictions, quick=np.exp(quick.log_probs))
+    return replace(outcome, predictions=said, features=quick.features)
 
 
 def _advice(trained: Trained, job: Job) -> tuple[str, ...]:
