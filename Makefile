@@ -46,6 +46,7 @@ bench: $(READY)
 	@$(BIN)/python tests/bench/ranking.py
 	@$(BIN)/python tests/bench/stopping.py
 	@$(BIN)/python tests/bench/changes.py
+	@$(BIN)/python tests/bench/parity.py
 	@$(BIN)/python tests/bench/engine.py $(ARGS)
 
 grid: $(READY)

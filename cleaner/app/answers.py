@@ -85,7 +85,7 @@ class Answers:
             if answer:
                 yield (name, *answer[0], None, *probs)
             else:
-                yield (name, None, None, self.problems[name], *(None for _ in self.classes))
+                yield (name, None, None, self.problems.get(name), *(None for _ in self.classes))
 
     def frame(self) -> DataFrame:
         """Return the rows as a pandas DataFrame."""

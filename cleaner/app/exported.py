@@ -90,10 +90,10 @@ def write_export(target: Path, *, root: Path, fill: Callable[[Path], Mapping[str
     An earlier export in its place is replaced at the end. Raises InputError for a place inside the dataset
     `root`, one that holds anything else, and one that can't be written; then nothing is left behind.
     """
-    _check_place(target, root=root)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    place = check_place(target, root=root)
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         described = fill(part)
@@ -102,7 +102,7 @@ def write_export(target: Path, *, root: Path, fill: Callable[[Path], Mapping[str
         text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
         (part / ABOUT).write_text(text + "\n", encoding="utf-8")
         sync_files(part)
-        _take_place(part, target)
+        _take_place(part, place)
     except OSError as error:
         why = "its disk is full" if error.errno in DISK_FULL else error.strerror or error
         raise InputError(f"The model can't be written to {target} ({why}); choose another place.") from error
@@ -111,11 +111,13 @@ def write_export(target: Path, *, root: Path, fill: Callable[[Path], Mapping[str
     return target
 
 
-def _check_place(target: Path, *, root: Path) -> None:
-    if not target.name or target.resolve().is_relative_to(root):
+def check_place(target: Path, *, root: Path) -> Path:
+    """Return the absolute place for an export, if there is none or an earlier one. Raises InputError."""
+    target = target.resolve()
+    if target.is_relative_to(root.resolve()):
         raise InputError(f"{target} lies in the dataset itself; choose a place outside of it.")
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
+        return target
     if not _is_export(target):
         raise InputError(f"{target} is there already and is no exported model; choose another name.")
     others = sorted({file.name for file in target.iterdir()} - {ABOUT, WEIGHTS, GRAPH, LEARNER})
@@ -123,6 +125,7 @@ def _check_place(target: Path, *, root: Path) -> None:
         raise InputError(
             f"{target} also holds {others[0]!r}, which is not of an export; choose another name."
         )
+    return target
 
 
 def _is_export(folder: Path) -> bool:

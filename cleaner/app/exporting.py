@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cleaner.app.caches import Job
 from cleaner.app.compare import cleaned_labels, compare
 from cleaner.app.engine import asked_of, load_library, network_of, quiet_import
-from cleaner.app.exported import GRAPH, LEARNER, WEIGHTS, write_export
+from cleaner.app.exported import GRAPH, LEARNER, WEIGHTS, check_place, write_export
 from cleaner.app.finished import FinishedModel
 from cleaner.app.rounds import load_predictions
 from cleaner.catalog.pixels import square
@@ -68,12 +68,13 @@ def finished(result: Round, job: Job) -> FinishedModel:
 def export_model(path: Path, source: Source, *, fastai: bool) -> Path:
     """Write the network of a round as a finished model; see Project.export_model."""
     job = source.job
-    load_library(job.report)
-    network = network_of(source.result, job)
+    check_place(path, root=job.catalog.root)  # before the wait for what is heavy
     if fastai and source.result.config.mode == "quick":
         raise InputError(
             "fastai's export needs a network trained in full; leave fastai out, or train in full."
         )
+    load_library(job.report)
+    network = network_of(source.result, job)
     return write_export(path, root=job.catalog.root, fill=partial(_fill, source, network, fastai=fastai))
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cleaner.app.answers import Answers, Images, Keep, ask, found
-from cleaner.app.exported import GRAPH, WEIGHTS, check_file, read_about
+from cleaner.app.exported import GRAPH, WEIGHTS, About, check_file, read_about
 from cleaner.catalog.pixels import square
 from cleaner.errors import InputError
 from cleaner.progress import Report, Stop, never, quiet
@@ -22,8 +22,6 @@ from cleaner.types import Floats
 
 Engine: TypeAlias = Literal["onnx", "torch"]
 Ask: TypeAlias = Callable[[NDArray[np.uint8]], Floats]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +95,7 @@ def load_model(path: str | Path, *, engine: Engine = "onnx", threads: int | None
     return FinishedModel(classes, size, about.info, ask)
 
 
-def _onnx(folder: Path, about: Any, threads: int | None) -> tuple[tuple[str, ...], int, Ask]:
+def _onnx(folder: Path, about: About, threads: int | None) -> tuple[tuple[str, ...], int, Ask]:
     from cleaner.model.session import Session
 
     if threads is not None and threads < 1:
@@ -106,7 +104,7 @@ def _onnx(folder: Path, about: Any, threads: int | None) -> tuple[tuple[str, ...
     return session.classes, session.size, session
 
 
-def _torch(folder: Path, about: Any, threads: int | None) -> tuple[tuple[str, ...], int, Ask]:
+def _torch(folder: Path, about: About, threads: int | None) -> tuple[tuple[str, ...], int, Ask]:
     if threads is not None:
         raise InputError(
             'PyTorch has one number of threads for all: set OMP_NUM_THREADS, or use engine="onnx".'
@@ -119,7 +117,7 @@ def _torch(folder: Path, about: Any, threads: int | None) -> tuple[tuple[str, ..
     return asked_of(load_network(check_file(folder / WEIGHTS, about)))
 
 
-ENGINES: Mapping[Engine, Callable[[Path, Any, int | None], tuple[tuple[str, ...], int, Ask]]] = {
+ENGINES: Mapping[Engine, Callable[[Path, About, int | None], tuple[tuple[str, ...], int, Ask]]] = {
     "onnx": _onnx,
     "torch": _torch,
 }

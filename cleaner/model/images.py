@@ -77,9 +77,9 @@ def fitted(images: Tensor, size: int) -> Tensor:
     network within its graph, comes to the same numbers.
     """
     side = images.shape[-1]
-    return (
-        images.float() if side == size else reduced(images.float(), reduction(side, size).to(images.device))
-    )
+    if side == size:
+        return images.float()
+    return reduced(images.float(), reduction(side, size).to(images.device))
 
 
 def reduced(images: Tensor, weights: Tensor) -> Tensor:

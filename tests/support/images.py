@@ -28,26 +28,29 @@ def colour_fields(
     return root
 
 
-def odd_pictures(home: Path, *, seed: int = 0) -> list[Path]:
-    """Write one picture of each kind that programs decode differently, noisy and not square; return them."""
+def odd_pictures(home: Path, *, picture: Image.Image | None = None) -> list[Path]:
+    """Write a picture, by default noise, in each kind that programs decode differently; return the files."""
     home.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng(seed)
-    noise = random.integers(0, 256, (70, 90, 4)).astype(np.uint8)
-    smooth = Image.fromarray(random.integers(0, 256, (9, 12, 3)).astype(np.uint8)).resize((1200, 900))
+    random = np.random.default_rng(0)
+    if picture is None:
+        picture = Image.fromarray(random.integers(0, 256, (9, 12, 3)).astype(np.uint8)).resize((1200, 900))
+    small, grey = picture.resize((90, 70)), picture.convert("L")
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
-    deep = random.integers(0, 65536, (70, 90)).astype(np.uint16)
+    deep = np.asarray(grey.resize((90, 70)), dtype=np.uint16) * 257 - random.integers(0, 2, (70, 90))
+    clear = small.convert("RGBA")
+    clear.putalpha(Image.fromarray(random.integers(0, 256, (70, 90)).astype(np.uint8)))
     pictures = {
-        "turned.jpg": (smooth, {"exif": exif, "quality": 90}),
-        "clear.png": (Image.fromarray(noise), {}),
-        "deep.png": (Image.fromarray(deep), {}),
-        "print.jpg": (smooth.resize((300, 200)).convert("CMYK"), {}),
-        "grey.png": (Image.fromarray(noise[..., 0]), {}),
-        "bits.png": (Image.fromarray(noise[..., 0]).convert("1"), {}),
-        "palette.gif": (Image.fromarray(noise[..., :3]).quantize(16), {"transparency": 3}),
+        "turned.jpg": (picture, {"exif": exif, "quality": 90}),
+        "clear.png": (clear, {}),
+        "deep.png": (Image.fromarray(deep.clip(0, 65535).astype(np.uint16)), {}),
+        "print.jpg": (picture.resize((300, 200)).convert("CMYK"), {}),
+        "grey.png": (grey, {}),
+        "bits.png": (grey.convert("1"), {}),
+        "palette.gif": (small.quantize(16), {"transparency": 3}),
     }
-    for name, (picture, options) in pictures.items():
-        picture.save(home / name, **options)
+    for name, (made, options) in pictures.items():
+        made.save(home / name, **options)
     return [home / name for name in pictures]
 
 
