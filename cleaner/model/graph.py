@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from cleaner.errors import TrainingError
 from cleaner.model.device import exact
-from cleaner.model.images import cached_side, reduced, reduction
+from cleaner.model.images import cached_side
 from cleaner.model.network import Network
 from cleaner.model.predict import predict
 from cleaner.model.session import CLASSES, INPUT, OUTPUT, Session
@@ -34,13 +34,26 @@ class Whole(nn.Module):
     def __init__(self, network: Network):
         super().__init__()
         self.network = network
-        self.register_buffer("weights", reduction(cached_side(network.size), network.size).clone())
+        self.register_buffer("weights", reduction(cached_side(network.size), network.size))
 
     def forward(self, squares: Tensor) -> Tensor:
         """Scale, bring to 0..1, ask the network, and turn its logits into probabilities."""
-        images = squares.permute(0, 3, 1, 2).float()
-        logits: Tensor = self.network(reduced(images, self.get_buffer("weights")) / 255)
+        images, weights = squares.permute(0, 3, 1, 2).float(), self.get_buffer("weights")
+        logits: Tensor = self.network(weights @ (images @ weights.T) / 255)
         return logits.softmax(dim=1)
+
+
+def reduction(side: int, size: int) -> Tensor:
+    """Return how much each of `side` pixels counts in each of `size` new ones, float32 [size, side].
+
+    A triangle over the new pixel's place, as wide as two new pixels, or two old ones if those are wider:
+    along both axes that is bilinear scaling with antialiasing.
+    """
+    scale = side / size
+    places = (np.arange(size) + 0.5) * scale
+    distances = np.abs(np.arange(side) + 0.5 - places[:, None]) / max(scale, 1.0)
+    weights = np.maximum(1 - distances, 0)
+    return torch.from_numpy((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 def write_graph(path: Path, network: Network, *, squares: NDArray[np.uint8]) -> float:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from cleaner.model.checks import Rows
 from cleaner.types import Pixels
@@ -73,28 +73,9 @@ def views(images: Tensor, *, size: int, mirrored: bool) -> Iterator[Tensor]:
 def fitted(images: Tensor, size: int) -> Tensor:
     """Resize whole squares, bytes [B, 3, S', S'], to the side that a network sees, as float32 0..255.
 
-    Bilinear with antialiasing, as two matrix products without rounding: so every device, and an exported
-    network within its graph, comes to the same numbers.
+    Bilinear with antialiasing and without rounding, which the graph of an exported network can do alike.
     """
-    side = images.shape[-1]
-    if side == size:
-        return images.float()
-    return reduced(images.float(), reduction(side, size).to(images.device))
-
-
-def reduced(images: Tensor, weights: Tensor) -> Tensor:
-    """Bring squares [B, 3, S', S'] to [B, 3, S, S] by the weights [S, S'] of old pixels in new ones."""
-    return weights @ (images @ weights.T)
-
-
-@lru_cache(maxsize=16)
-def reduction(side: int, size: int) -> Tensor:
-    """Return how much each of `side` pixels counts in each of `size` new ones, float32 [size, side].
-
-    A triangle over the new pixel's place, as wide as two new pixels, or two old ones if those are wider.
-    """
-    scale = side / size
-    places = (np.arange(size) + 0.5) * scale
-    distances = np.abs(np.arange(side) + 0.5 - places[:, None]) / max(scale, 1.0)
-    weights = np.maximum(1 - distances, 0)
-    return torch.from_numpy((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
+    plain = images.contiguous().float()  # a third faster than with the channels last
+    if images.shape[-1] == size:
+        return plain
+    return interpolate(plain, size=(size, size), mode="bilinear", antialias=True)

@@ -9,8 +9,8 @@ import torch
 from cleaner.errors import InputError, TrainingError
 from cleaner.model.bodies import IMAGENET, body_of
 from cleaner.model.device import body_arithmetic, exact
-from cleaner.model.graph import write_graph
-from cleaner.model.images import cached_side
+from cleaner.model.graph import reduction, write_graph
+from cleaner.model.images import cached_side, fitted
 from cleaner.model.network import build, quick_network, small_network
 from cleaner.model.predict import predict
 from cleaner.model.session import Session
@@ -32,6 +32,14 @@ def test_a_graph_agrees_with_its_network_for_any_number_of_images(tmp_path, arch
     for count in (1, 3, 5):
         np.testing.assert_allclose(session(squares[:count]), predict(network, squares[:count]), atol=1e-5)
     assert [path.name for path in tmp_path.iterdir()] == ["graph"]
+
+
+@pytest.mark.parametrize(("side", "size"), [(54, 48), (252, 224), (40, 10), (20, 32)])
+def test_the_graph_scales_as_torch_does(side, size):
+    squares = np.random.default_rng(0).integers(0, 256, (2, 3, side, side), dtype=np.uint8)
+    weights = reduction(side, size).numpy()
+    scaled = weights @ (squares.astype(np.float32) @ weights.T)
+    np.testing.assert_allclose(scaled, fitted(torch.from_numpy(squares), size), atol=1e-3)
 
 
 def test_the_graph_of_a_quick_network_agrees_too(tmp_path):
