@@ -42,9 +42,9 @@ def body_arithmetic(device: torch.device) -> AbstractContextManager[object]:
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Compute in full float32 within, also on hardware that is faster with less.
+    """Compute in full float32 within, embeddings too, also on hardware that is faster with less.
 
-    What a network says is then the same to 1e-4 on every machine, and as exported; training needs no such.
+    What a network says is then the same to 1e-4 on every machine, and as exported.
     """
     token, cudnn = _exact.set(True), torch.backends.cudnn
     try:

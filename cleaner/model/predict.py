@@ -31,7 +31,7 @@ def log_probs(
 ) -> Floats:
     """Return the logarithms of the probabilities, [M, K], in nats, of all pixels or of M rows of them.
 
-    Always in full float32, unlike in a training, so that every machine and an exported network say the same.
+    Always in full float32, so that every machine and an exported network say the same.
     Moves the network to the device and leaves it there. `each` is told the number of images after every
     batch; batches are halved where the memory is not enough.
     """
