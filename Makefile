@@ -47,6 +47,7 @@ bench: $(READY)
 	@$(BIN)/python tests/bench/stopping.py
 	@$(BIN)/python tests/bench/changes.py
 	@$(BIN)/python tests/bench/check.py
+	@$(BIN)/python tests/bench/parity.py
 	@$(BIN)/python tests/bench/engine.py $(ARGS)
 
 grid: $(READY)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cleaner.app.dashboard import Dashboard
     from cleaner.app.download import download
+    from cleaner.app.finished import load_model
     from cleaner.app.imagegrid import ImageGrid
     from cleaner.app.project import Project
     from cleaner.catalog.table import Table
@@ -30,6 +31,7 @@ _HOMES = {
     "Table": "cleaner.catalog.table",
     "TrainConfig": "cleaner.types",
     "download": "cleaner.app.download",
+    "load_model": "cleaner.app.finished",
     "rank": "cleaner.ranking.scores",
     "score": "cleaner.ranking.scores",
 }
@@ -43,6 +45,7 @@ __all__ = [
     "Table",
     "TrainConfig",
     "download",
+    "load_model",
     "rank",
     "score",
 ]

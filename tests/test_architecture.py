@@ -21,6 +21,7 @@ MAY_IMPORT = {
         "fastcore",
         "fasttransform",
         "huggingface_hub",
+        "onnxruntime",
         "safetensors",
         "timm",
     },

@@ -14,6 +14,7 @@ import typer
 from cleaner.app import demo as demos
 from cleaner.app import server
 from cleaner.app.cli_changes import changes
+from cleaner.app.cli_model import models
 from cleaner.app.cli_sources import sources
 from cleaner.app.project import Project
 from cleaner.app.terminal import Folder, bar, opened, row
@@ -158,6 +159,7 @@ def _serve(folder: Path | None, *, port: int | None) -> None:
 
 app.add_typer(sources)
 app.add_typer(changes)
+app.add_typer(models)
 
 if __name__ == "__main__":
     main()

@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cleaner.app.caches import Job
-from cleaner.app.features import Features, compared
-from cleaner.catalog.pixels import square
-from cleaner.errors import CleanerError
+from cleaner.app.features import Features, compared, load_features
+from cleaner.app.rounds import NETWORK, round_folder
+from cleaner.errors import CleanerError, InputError
 from cleaner.progress import Progress, Report
 from cleaner.ranking.ridge import leave_one_out
-from cleaner.types import TRUST, Epoch, Floats, Predictions, TrainConfig, strings
+from cleaner.types import TRUST, Epoch, Floats, Predictions, Round, TrainConfig, strings
 
 if TYPE_CHECKING:
     from cleaner.model.choice import Backbone
+    from cleaner.model.network import Network
     from cleaner.model.train import Trained
 
 BESIDE = (CleanerError, OSError, MemoryError, RuntimeError, np.linalg.LinAlgError)  # what may fail beside it
@@ -32,7 +34,7 @@ BESIDE = (CleanerError, OSError, MemoryError, RuntimeError, np.linalg.LinAlgErro
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a fitted model leaves behind; `save_network` writes its network, None where there is none.
+    """What a fitted model leaves behind; `save_network` writes its network, of a quick look only the head.
 
     `features` are those of the frozen body under it, None where there is none.
     """
@@ -40,10 +42,10 @@ class Outcome:
     config: TrainConfig
     predictions: Predictions
     device: str
+    save_network: Callable[[Path], None]
     epochs: tuple[Epoch, ...] = ()
     notes: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
-    save_network: Callable[[Path], None] | None = None
     features: Features | None = None
 
 
@@ -56,19 +58,22 @@ def train_quick(job: Job) -> Outcome:
     with quiet_import():
         from cleaner.model.choice import backbone
         from cleaner.model.device import device_line
+        from cleaner.model.network import quick_network
+        from cleaner.model.store import save_network
 
     chosen = backbone(job.config, report=job.report, stopped=job.stopped)
-    log_probs, features = _quick_head(job, chosen)
-    catalog = job.catalog
+    quick, catalog = _quick_head(job, chosen), job.catalog
+    network = quick_network(chosen.body, vocab=catalog.vocab, head=quick.head)
     said = Predictions(
         ids=catalog.ids,
         vocab=catalog.vocab,
         labels=catalog.labels,
-        probs=np.exp(log_probs),
-        losses=-log_probs[np.arange(len(catalog)), catalog.labels],
+        probs=np.exp(quick.log_probs),
+        losses=-quick.log_probs[np.arange(len(catalog)), catalog.labels],
         origins=strings(["held-out" if held else "out-of-fold" for held in catalog.held_out()]),
     )
-    return Outcome(chosen.config, said, device_line(), features=features)
+    save = partial(save_network, network=network, with_body=False)
+    return Outcome(chosen.config, said, device_line(), save, features=quick.features)
 
 
 def train_full(job: Job) -> Outcome:
@@ -99,9 +104,9 @@ def outcome_of(trained: Trained, job: Job) -> Outcome:
         trained.config,
         trained.predictions,
         trained.device,
+        partial(save_network, network=trained.network),
         epochs=trained.epochs,
         notes=trained.notes,
-        save_network=partial(save_network, network=trained.network),
     )
     try:
         outcome = replace(outcome, advice=_advice(trained, job))
@@ -112,18 +117,35 @@ def outcome_of(trained: Trained, job: Job) -> Outcome:
     return outcome
 
 
-def answers(network: Path, images: Sequence[str | Path]) -> list[list[tuple[str, float]]]:
-    """Ask a saved network about image files; return classes and probabilities for each, best first."""
+def network_of(result: Round, job: Job) -> Network:
+    """Return the network of a round; that of a quick look needs the weights it was made with once more.
+
+    Raises InputError where the round has none, or those weights are others now; NoWeights.
+    """
     with quiet_import():
-        from cleaner.model.predict import predict
+        from cleaner.model.choice import backbone
         from cleaner.model.store import load_network
 
-    asked = load_network(network)
-    stacked = np.stack([square(Path(image), side=asked.size) for image in images])
-    return [
-        sorted(zip(asked.vocab, map(float, row), strict=True), key=lambda pair: -pair[1])
-        for row in predict(asked, stacked)
-    ]
+    folder = round_folder(job.home / "rounds", result.number)
+    if result.config.mode == "full":
+        return load_network(folder / NETWORK)
+    if not (folder / NETWORK).exists():
+        raise InputError(f"Round {result.number} kept no network; have another quick look, or train in full.")
+    chosen, features = backbone(result.config, report=job.report, stopped=job.stopped), load_features(folder)
+    if features is None or features.cache != chosen.key:
+        raise InputError(
+            f"The weights that round {result.number} was made with are others now; have another quick look."
+        )
+    return load_network(folder / NETWORK, body=chosen.body)
+
+
+def asked_of(network: Network) -> tuple[tuple[str, ...], int, Callable[[NDArray[np.uint8]], Floats]]:
+    """Return a network's classes, the side of the squares to ask it about, and what answers."""
+    with quiet_import():
+        from cleaner.model.images import cached_side
+        from cleaner.model.predict import predict
+
+    return network.vocab, cached_side(network.size), partial(predict, network)
 
 
 def load_library(report: Report) -> None:
@@ -141,8 +163,20 @@ def quiet_import() -> Iterator[None]:
         yield
 
 
-def _quick_head(job: Job, chosen: Backbone) -> tuple[Floats, Features]:
-    """Return what a linear head says of every image, as if that had been left out, [N, K] in nats.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Quick:
+    """What a linear head says of each image as if left out, [N, K] in nats, and the head fitted on all.
+
+    `head` [D + 1, K] maps a body's own embedding and a constant 1 to logits.
+    """
+
+    log_probs: Floats
+    head: NDArray[np.float64]
+    features: Features
+
+
+def _quick_head(job: Job, chosen: Backbone) -> _Quick:
+    """Fit a linear head on the body's embeddings, standardised.
 
     Near-copies leave together, so that they can't vouch for each other.
     """
@@ -160,16 +194,16 @@ def _quick_head(job: Job, chosen: Backbone) -> tuple[Floats, Features]:
     fitted = leave_one_out(
         embeddings, catalog.labels, classes=len(catalog.vocab), weights=weights, groups=features.groups
     )
-    return fitted.log_probs, features
+    return _Quick(fitted.log_probs, embeddings.unscaled(fitted.temperature * fitted.coefficients), features)
 
 
 def _with_quick_head(outcome: Outcome, job: Job) -> Outcome:
     from cleaner.model.choice import backbone
 
     chosen = backbone(outcome.config, report=job.report, stopped=job.stopped)
-    log_probs, features = _quick_head(job, chosen)
-    said = replace(outcome.predictions, quick=np.exp(log_probs))
-    return replace(outcome, predictions=said, features=features)
+    quick = _quick_head(job, chosen)
+    said = replace(outcome.predictions, quick=np.exp(quick.log_probs))
+    return replace(outcome, predictions=said, features=quick.features)
 
 
 def _advice(trained: Trained, job: Job) -> tuple[str, ...]:

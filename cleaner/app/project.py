@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from cleaner.app.agenda import check_verdict, class_problem, trusted
+from cleaner.app.answers import Answers, Images
 from cleaner.app.byhand import ByHand
 from cleaner.app.caches import Job
 from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
-from cleaner.app.engine import answers
 from cleaner.app.export import Export
+from cleaner.app.exporting import Provenance, export_model, finished
+from cleaner.app.finished import FinishedModel
 from cleaner.app.history import Event, history
 from cleaner.app.home import database_of, kept_elsewhere, user
 from cleaner.app.interpretation import Interpretation, interpret
@@ -22,7 +24,7 @@ from cleaner.app.looking import Looking
 from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
 from cleaner.app.reviewing import grid_over
-from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, round_folder
+from cleaner.app.rounds import best_of, load_predictions, load_rounds, one_of
 from cleaner.app.sources import Source, source_of
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
@@ -33,7 +35,7 @@ from cleaner.changes.ledger import Ledger
 from cleaner.changes.plan import IN_TABLE, make_plan
 from cleaner.changes.recover import recover
 from cleaner.changes.sidecars import with_sidecars
-from cleaner.errors import CleanerError, InputError, Refused
+from cleaner.errors import CleanerError, Refused
 from cleaner.progress import Report, Stop, never, quiet
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
@@ -143,7 +145,7 @@ class Project:
 
     def predictions(self, number: int | None = None) -> Predictions:
         """Return what the network of a round says of every image, by default of the last round."""
-        return load_predictions(self.home / "rounds", result=self._round(number))
+        return load_predictions(self.home / "rounds", result=one_of(self.rounds, number))
 
     def train(
         self, config: TrainConfig | None = None, *, report: Report = quiet, stopped: Stop = never
@@ -171,14 +173,26 @@ class Project:
 
     def interpret(self, number: int | None = None) -> Interpretation:
         """Say what a round's model confuses with what, on held-out images; by default the last round."""
-        return interpret(self.predictions(number), epochs=self._round(number).epochs)
+        return interpret(self.predictions(number), epochs=one_of(self.rounds, number).epochs)
 
-    def predict(self, images: Sequence[str | Path]) -> list[list[tuple[str, float]]]:
-        """Ask the last trained network about image files; return classes and probabilities, best first."""
-        full = [r.number for r in self.rounds if r.config.mode == "full"]
-        if not full:
-            raise InputError("There is no trained network yet; train in full mode first.")
-        return answers(round_folder(self.home / "rounds", full[-1]) / NETWORK, images)
+    def model(self, number: int | None = None) -> FinishedModel:
+        """Return a round's network to ask: by default the last that was trained in full, else the last."""
+        return finished(best_of(self.rounds, number), self._job(None))
+
+    def predict(self, images: Images) -> Answers:
+        """Ask `model()` about an image, a folder or a list of files; for more than once, keep the model."""
+        return self.model().predict(images)
+
+    def export_model(
+        self, path: str | Path, *, number: int | None = None, fastai: bool = False, report: Report = quiet
+    ) -> Path:
+        """Write the network of a round, chosen as in `model`, as a folder for `cleaner.load_model`.
+
+        It holds the weights (safetensors), an ONNX graph proven to agree with them, a description, and with
+        `fastai` an `export.pkl`. Raises InputError for a place that is taken, TrainingError if it disagrees.
+        """
+        source = Provenance(best_of(self.rounds, number), self._job(None, report=report), self.decisions())
+        return export_model(Path(path).expanduser(), source, fastai=fastai)
 
     # --- 3 what should a person see first? ---
 
@@ -193,7 +207,7 @@ class Project:
     @property
     def looking(self) -> Looking:
         """The last round as a person goes through it: its pages, what is contested, and when one may stop."""
-        last = self._round(None)
+        last = one_of(self.rounds)
         if self._looked is None or self._looked.round != last:
             self._looked = Looking(
                 last,
@@ -291,10 +305,3 @@ class Project:
             self.verify()
         except (CleanerError, OSError) as error:
             self.notice = f"The folder could not be checked again ({error}); check it before you go on."
-
-    def _round(self, number: int | None) -> Round:
-        found = [r for r in self.rounds if number is None or r.number == number]
-        if not found:
-            which = "yet" if number is None else f"with number {number}"
-            raise InputError(f"There is no round {which}; train first.")
-        return found[-1]

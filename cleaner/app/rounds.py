@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 from filelock import FileLock
 
 from cleaner.app.features import Features
-from cleaner.changes.files import sync_folder
+from cleaner.changes.files import sync_files, sync_folder
 from cleaner.errors import InputError
 from cleaner.types import Epoch, Predictions, Round, TrainConfig, strings
 
@@ -37,7 +36,7 @@ def save_round(
     """Write a round under `folder`, whole or not at all; return it with the number that it got.
 
     That is the next free one: somebody else may have finished a round meanwhile. `result.number` is ignored.
-    `save_network` writes the network to a path; None for a round without one of its own, as for features.
+    `save_network` writes the network to a path; None for a round without one, as for features.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
@@ -55,7 +54,7 @@ def save_round(
         if features is not None:
             features.save(draft)
         (draft / "round.json").write_text(json.dumps(asdict(numbered), indent=1), encoding="utf-8")
-        _sync(draft)
+        sync_files(draft)
         draft.rename(round_folder(folder, numbered.number))
         sync_folder(folder)
     return numbered
@@ -64,14 +63,6 @@ def save_round(
 def round_folder(folder: Path, number: int) -> Path:
     """Return where a round lies."""
     return folder / f"{number:03d}"
-
-
-def _sync(folder: Path) -> None:
-    """Bring everything in a folder to the disk, so that a power cut leaves a whole round or none."""
-    for path in folder.iterdir():
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-    sync_folder(folder)
 
 
 def _next_number(folder: Path) -> int:
@@ -98,6 +89,21 @@ def _read(raw: dict[str, object]) -> Round:
         advice=tuple(advice),  # type: ignore[arg-type]
         **raw,  # type: ignore[arg-type]
     )
+
+
+def one_of(rounds: Sequence[Round], number: int | None = None) -> Round:
+    """Return the round of a number, by default the last. Raises InputError if there is none."""
+    found = [r for r in rounds if number is None or r.number == number]
+    if not found:
+        which = "yet" if number is None else f"with number {number}"
+        raise InputError(f"There is no round {which}; train first.")
+    return found[-1]
+
+
+def best_of(rounds: Sequence[Round], number: int | None = None) -> Round:
+    """Return the round of a number, by default the last that was trained in full, else the last."""
+    full = [r for r in rounds if r.config.mode == "full"]
+    return one_of(full if full and number is None else rounds, number)
 
 
 def load_predictions(folder: Path, *, result: Round) -> Predictions:

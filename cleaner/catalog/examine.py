@@ -56,7 +56,7 @@ def examine(root: Path, path: str) -> Seen | Fault:
 
 def _fault(error: Exception, *, full: Path, path: str) -> Fault:
     try:
-        return fault_of(error, path=full, name=path)
+        return fault_of(error, source=full, name=path)
     except OSError:
         return Fault("unreadable", f"{path} can't be read ({error}).")
 

@@ -42,10 +42,10 @@ class Fault:
     detail: str
 
 
-def fault_of(error: Exception, *, path: Path, name: str) -> Fault:
-    """Say what an error that came up while reading `path` means; the sentence calls the file `name`."""
+def fault_of(error: Exception, *, source: Path | bytes, name: str) -> Fault:
+    """Say what an error that came up while reading a file, or its bytes, means; the sentence says `name`."""
     if isinstance(error, UnidentifiedImageError):
-        return _unidentified(path, name=name)
+        return _unidentified(source, name=name)
     if isinstance(error, RefusedFormat):
         return Fault("not an image", f"{name} is {error}, which is not taken as an image.")
     if isinstance(error, FileNotFoundError):
@@ -63,9 +63,8 @@ def fault_of(error: Exception, *, path: Path, name: str) -> Fault:
     return Fault("truncated" if cut else "damaged", f"{name} is damaged or cut short ({said}).")
 
 
-def _unidentified(path: Path, *, name: str) -> Fault:
-    with path.open("rb") as file:
-        start = file.read(8)
+def _unidentified(source: Path | bytes, *, name: str) -> Fault:
+    start = source[:8] if isinstance(source, bytes) else _beginning(source)
     if not start:
         return Fault("empty", f"{name} is empty (0 bytes).")
     like = next((what for magic, what in BEGINNINGS.items() if start.startswith(magic)), None)
@@ -74,6 +73,11 @@ def _unidentified(path: Path, *, name: str) -> Fault:
             "damaged", f"{name} is damaged or cut short: it begins like {like} and has no more sense."
         )
     return Fault("not an image", f"{name} is not an image of any kind known here.")
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(8)
 
 
 def _one_line(error: Exception) -> str:

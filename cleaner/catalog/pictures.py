@@ -6,6 +6,7 @@ It decodes; it keeps nothing and changes no file.
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,14 @@ REFUSED = {  # Pillow opens these, but can't decode them, or only by running ano
 }
 
 
-def open_picture(path: Path, *, side: int | None = None) -> Image.Image:
-    """Decode a whole image file to RGB, rotated as its EXIF says, transparency on white, 16 bits scaled to 8.
+def open_picture(source: Path | bytes, *, side: int | None = None) -> Image.Image:
+    """Decode a whole image file, or the bytes of one, to RGB.
 
-    With `side`, a JPEG is decoded at the smallest scale of which neither side falls below that many pixels,
-    which is several times faster on photographs. Raises UnreadableImage with the reason.
+    Rotated as its EXIF says, transparency on white, 16 bits scaled to 8. With `side`, a JPEG is decoded at
+    the smallest scale of which neither side falls below that many pixels, which is several times faster on
+    photographs. Raises UnreadableImage with the reason.
     """
-    return _decoded(path, side=side, finish=to_rgb)
+    return _decoded(source, side=side, finish=to_rgb)
 
 
 def open_whole(path: Path, *, side: int | None = None) -> Image.Image:
@@ -42,24 +44,42 @@ def open_whole(path: Path, *, side: int | None = None) -> Image.Image:
     return _decoded(path, side=side, finish=lambda image: _deep(image) if _is_deep(image) else to_rgb(image))
 
 
-def opened(path: Path) -> Image.Image:
-    """Open a file as far as its header. Raises RefusedFormat for what Pillow leaves to another program."""
-    image = Image.open(path)
+def opened(source: Path | bytes) -> Image.Image:
+    """Open a file, or the bytes of one, as far as its header.
+
+    Raises RefusedFormat for what Pillow leaves to another program.
+    """
+    image = Image.open(source if isinstance(source, Path) else BytesIO(source))
     if image.format in REFUSED:
         image.close()
         raise RefusedFormat(REFUSED[image.format])
     return image
 
 
-def _decoded(path: Path, *, side: int | None, finish: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _decoded(
+    source: Path | bytes, *, side: int | None, finish: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
+    name = source.name if isinstance(source, Path) else "The picture"
     try:
-        with opened(path) as image:
+        with opened(source) as image:
             if side is not None:
                 image.draft(image.mode, (side, side))
             image.load()
             return finish(upright(image))
     except Exception as error:  # decoders raise whatever they stumble over in a broken file
-        raise UnreadableImage(fault_of(error, path=path, name=path.name).detail) from error
+        raise UnreadableImage(fault_of(error, source=source, name=name).detail) from error
+
+
+def kind_of(data: bytes) -> str:
+    """Return the usual file suffix of an image's bytes, by their content: «.jpeg», «.png», …
+
+    Raises UnreadableImage where they are no image.
+    """
+    try:
+        with opened(data) as image:
+            return f".{str(image.format).lower()}"
+    except Exception as error:  # as for whole pictures
+        raise UnreadableImage(fault_of(error, source=data, name="The picture").detail) from error
 
 
 def turned(image: Image.Image) -> bool:

@@ -59,9 +59,12 @@ def pixels(
     return taken
 
 
-def square(path: Path, *, side: int) -> NDArray[np.uint8]:
-    """Decode one image as uint8 [side, side, 3], squeezed to a square. Raises UnreadableImage."""
-    image = open_picture(path, side=side)
+def square(source: Path | bytes, *, side: int) -> NDArray[np.uint8]:
+    """Decode one image file, or the bytes of one, as uint8 [side, side, 3], squeezed to a square.
+
+    Raises UnreadableImage.
+    """
+    image = open_picture(source, side=side)
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 

@@ -18,7 +18,7 @@ from cleaner.types import Decision
 
 def write_csv(rows: Iterable[Row], path: Path) -> Path:
     """Write the cleaned dataset as CSV in UTF-8, columns as in Row. Errors: InputError."""
-    return _table([field.name for field in fields(Row)], map(astuple, rows), path)
+    return write_table([field.name for field in fields(Row)], map(astuple, rows), path)
 
 
 def write_fastai_csv(rows: Iterable[Row], path: Path) -> Path:
@@ -27,7 +27,7 @@ def write_fastai_csv(rows: Iterable[Row], path: Path) -> Path:
     Names are relative to the dataset. fastai 1 reads it with `ImageList.from_csv(folder, 'cleaned.csv')`,
     fastai 2 with `ImageDataLoaders.from_csv(folder, 'cleaned.csv')`.
     """
-    return _table(["name", "label"], ((row.path, row.label) for row in rows), path)
+    return write_table(["name", "label"], ((row.path, row.label) for row in rows), path)
 
 
 def write_decisions(events: Iterable[Decision], path: Path) -> Path:
@@ -42,7 +42,8 @@ def write_lines(rows: Iterable[dict[str, object]], path: Path) -> Path:
     return path
 
 
-def _table(names: Sequence[str], rows: Iterable[Sequence[object]], path: Path) -> Path:
+def write_table(names: Sequence[str], rows: Iterable[Sequence[object]], path: Path) -> Path:
+    """Write rows as CSV in UTF-8 below their names. Errors: InputError."""
     with _whole(path) as file:
         writer = csv.writer(file)
         writer.writerow(names)

@@ -191,6 +191,14 @@ def _make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
+def sync_files(folder: Path) -> None:
+    """Bring all files of a folder to the disk, so that a power cut leaves all of them or, unnamed, none."""
+    for path in folder.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    sync_folder(folder)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk, where the system lets a folder be synced."""
     if os.name == "nt":  # folders can't be opened there

@@ -48,8 +48,13 @@ class Body(nn.Module):
         self.to(memory_format=torch.channels_last)  # a quarter faster, also on a CPU
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images [B, 3, S, S] of values 0..1 to float32 features, [B, C, h, w], or [B, C] if pooled."""
-        with body_arithmetic(images.device):
+        """Map images [B, 3, S, S] of values 0..1 to float32 features, [B, C, h, w], or [B, C] if pooled.
+
+        It learns in the precision that the device likes; what it answers, in eval mode, is computed in
+        float32, so that every machine and an exported network say the same.
+        """
+        full = torch.autocast(images.device.type, enabled=False)
+        with body_arithmetic(images.device) if self.training else full:
             features: Tensor = self.layers(self._normalised(images))
         return features.float()
 
@@ -62,7 +67,9 @@ class Body(nn.Module):
         something too.
         """
         if self.pooled:
-            return self.forward(images)
+            with body_arithmetic(images.device):
+                pooled: Tensor = self.layers(self._normalised(images))
+            return pooled.float()
         steps, means = _chain(self.layers), []
         with body_arithmetic(images.device):
             features = self._normalised(images)

@@ -19,7 +19,7 @@ from cleaner.model.weights import DOWNLOAD_FAILED, pretrained, read_weights
 from cleaner.progress import Report, Stop
 from cleaner.types import Catalog, TrainConfig
 
-FORMAT = 2  # of embeddings: to be raised whenever the same body comes to embed the same image otherwise
+FORMAT = 3  # of embeddings: to be raised whenever the same body comes to embed the same image otherwise
 
 
 @dataclass(frozen=True, slots=True, eq=False)

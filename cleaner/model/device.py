@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 
 import torch
+
+_exact: ContextVar[bool] = ContextVar("exact", default=False)
 
 
 def device() -> torch.device:
@@ -32,8 +36,25 @@ def body_arithmetic(device: torch.device) -> AbstractContextManager[object]:
     Without autocast's cache of converted weights: within another autocast, also one that is switched off, it
     would outlive the steps of a training, which then goes on with the weights of its first batch.
     """
-    dtype = body_precision(device)
+    dtype = None if _exact.get() else body_precision(device)
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype, cache_enabled=False)
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Compute in full float32 within, embeddings too, also on hardware that is faster with less.
+
+    What a network says is then the same to 1e-4 on every machine, and as exported.
+    """
+    token, cudnn = _exact.set(True), torch.backends.cudnn
+    try:
+        with ExitStack() as stack:
+            if torch.cuda.is_available():
+                flags = {"benchmark": cudnn.benchmark, "deterministic": cudnn.deterministic}
+                stack.enter_context(cudnn.flags(enabled=cudnn.enabled, allow_tf32=False, **flags))
+            yield
+    finally:
+        _exact.reset(token)
 
 
 def device_line() -> str:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import resize
+from torch.nn.functional import interpolate
 
 from cleaner.model.checks import Rows
 from cleaner.types import Pixels
@@ -53,7 +53,7 @@ def bytes_of(pixels: Pixels, rows: Rows, *, device: torch.device) -> Tensor:
 def seen(images: Tensor, *, size: int, device: torch.device) -> Tensor:
     """Turn bytes [B, 3, S', S'] into what a network of this size sees, 0..1 [B, 3, S, S], on its device."""
     there = images.to(device, non_blocking=device.type == "cuda")
-    return fitted(there, size).float().div_(255).contiguous(memory_format=torch.channels_last)
+    return fitted(there, size).div(255).contiguous(memory_format=torch.channels_last)
 
 
 def views(images: Tensor, *, size: int, mirrored: bool) -> Iterator[Tensor]:
@@ -71,6 +71,11 @@ def views(images: Tensor, *, size: int, mirrored: bool) -> Iterator[Tensor]:
 
 
 def fitted(images: Tensor, size: int) -> Tensor:
-    """Resize whole squares, uint8 [B, 3, S', S'], to the side that a network sees, with antialiasing."""
-    resized: Tensor = resize(images, [size, size], antialias=True)
-    return resized
+    """Resize whole squares, bytes [B, 3, S', S'], to the side that a network sees, as float32 0..255.
+
+    Bilinear with antialiasing and without rounding, which the graph of an exported network can do alike.
+    """
+    plain = images.contiguous().float()  # a third faster than with the channels last
+    if images.shape[-1] == size:
+        return plain
+    return interpolate(plain, size=(size, size), mode="bilinear", antialias=True)

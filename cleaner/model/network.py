@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models import get_model_builder
 
@@ -48,6 +50,26 @@ class Network(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             logits: Tensor = self.head(features)
         return logits
+
+
+class QuickNetwork(Network):
+    """The quick look as one network: a linear head on the embeddings of a frozen body."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images [B, 3, S, S] of values 0..1 to logits [B, K]."""
+        logits: Tensor = self.head(self.body.embed(images))
+        return logits
+
+
+def quick_network(
+    body: Body, *, vocab: tuple[str, ...], head: NDArray[np.float64] | None = None
+) -> QuickNetwork:
+    """Put a linear head on a body; `head` [D + 1, K] maps an embedding and a constant 1 to logits."""
+    linear = nn.Linear(body.dims, len(vocab))
+    if head is not None:
+        weights = torch.from_numpy(head.astype(np.float32))
+        linear.load_state_dict({"weight": weights[:-1].T, "bias": weights[-1]})
+    return QuickNetwork(body, linear, vocab=vocab).eval()
 
 
 def small_network(vocab: tuple[str, ...], *, size: int) -> Network:

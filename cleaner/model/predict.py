@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cleaner.model.checks import Rows, check_squares
-from cleaner.model.device import device
+from cleaner.model.device import device, exact
 from cleaner.model.images import ahead, bytes_of, seen
 from cleaner.model.memory import MEMORY_ERRORS, short_of_memory
 from cleaner.model.network import Network
@@ -31,6 +31,7 @@ def log_probs(
 ) -> Floats:
     """Return the logarithms of the probabilities, [M, K], in nats, of all pixels or of M rows of them.
 
+    Always in full float32, so that every machine and an exported network say the same.
     Moves the network to the device and leaves it there. `each` is told the number of images after every
     batch; batches are halved where the memory is not enough.
     """
@@ -62,5 +63,6 @@ def _each_batch(network: Network, pixels: Pixels, rows: Rows, *, batch: int) -> 
 
 @torch.inference_mode()
 def _log_probs_of(network: Network, images: Tensor) -> Floats:
-    said: Floats = network(images).float().log_softmax(dim=1).cpu().numpy()
+    with exact():
+        said: Floats = network(images).float().log_softmax(dim=1).cpu().numpy()
     return said

@@ -44,6 +44,14 @@ class Standardised:
         read /= self._spread
         return read
 
+    def unscaled(self, coefficients: Doubles) -> Doubles:
+        """Return the coefficients [D + 1, K] that do to numbers as given what these do to standardised ones.
+
+        The last row is that of a constant 1.
+        """
+        slopes = coefficients[:-1] / self._spread[:, None]
+        return np.vstack([slopes, coefficients[-1] - self._mean @ slopes])
+
 
 def _moments(numbers: Pixels) -> tuple[Doubles, Doubles]:
     """Return mean and standard deviation [D], the latter 1 where there is none.

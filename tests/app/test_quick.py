@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cleaner import Project, TrainConfig
+from cleaner import Project, TrainConfig, load_model
 from cleaner.app.agenda import trusted
 from cleaner.app.panels.train import train_each
 from cleaner.app.training import disk_errors_explained
@@ -97,9 +97,28 @@ def test_a_stopped_look_keeps_what_it_has_computed_and_leaves_no_round(looked, t
     assert "decoding" not in _phases(project, config)
 
 
-def test_a_quick_look_has_no_network_to_ask(project: Project) -> None:
-    with pytest.raises(InputError, match="no trained network yet; train in full"):
-        project.predict([project.root / "grizzly" / "002.png"])
+def test_a_quick_look_can_be_asked_and_exported_as_one_network(project: Project, tmp_path: Path) -> None:
+    paths = [project.root / path for path in project.catalog.paths]
+    answers = project.predict(paths)
+    right = [answer[0][0] == path.parent.name for answer, path in zip(answers, paths, strict=True)]
+    assert sum(right) >= len(paths) - 1
+    finished = load_model(project.export_model(tmp_path / "model"))
+    np.testing.assert_allclose(finished.predict(paths).probs, answers.probs, atol=1e-4)
+    assert finished.info["round"]["config"]["weights"] == "resnet18.safetensors"
+    (network,) = (project.home / "rounds").glob("*/model.safetensors")
+    assert network.stat().st_size < 50_000  # only the head; the body is what everybody has
+    with pytest.raises(InputError, match="fastai's export needs a network trained in full"):
+        project.export_model(tmp_path / "model", fastai=True)
+
+
+def test_a_quick_look_whose_weights_have_changed_cannot_be_asked(
+    project: Project, config: TrainConfig, tmp_path: Path
+) -> None:
+    own = shutil.copy(config.weights, tmp_path / "own.safetensors")
+    project.train(replace(config, weights=str(own)))
+    write_weights(own, arch="resnet18", seed=1)
+    with pytest.raises(InputError, match="are others now; have another quick look"):
+        project.predict(project.root / "grizzly")
 
 
 def test_a_quick_look_without_weights_is_refused_in_a_sentence(project: Project) -> None:

@@ -47,6 +47,13 @@ def test_a_column_that_never_changes_says_nothing():
     assert np.isfinite(scaled).all()
 
 
+def test_coefficients_can_be_had_for_the_numbers_as_given(numbers):
+    scaled, coefficients = Standardised(numbers), np.random.default_rng(1).normal(size=(6, 3))
+    said = np.c_[scaled[:], np.ones(len(numbers))] @ coefficients
+    plain = np.c_[numbers, np.ones(len(numbers))] @ scaled.unscaled(coefficients)
+    np.testing.assert_allclose(plain, said, atol=1e-3)
+
+
 @pytest.mark.parametrize("rows", [[], [[1.0, 2.0]], [[np.nan, 1.0]]])
 def test_none_one_and_none_that_count_are_no_error(rows):
     numbers = np.array(rows, dtype="float16").reshape(-1, 2)

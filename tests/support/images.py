@@ -28,6 +28,32 @@ def colour_fields(
     return root
 
 
+def odd_pictures(home: Path, *, picture: Image.Image | None = None) -> list[Path]:
+    """Write a picture, by default noise, in each kind that programs decode differently; return the files."""
+    home.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(0)
+    if picture is None:
+        picture = Image.fromarray(random.integers(0, 256, (9, 12, 3)).astype(np.uint8)).resize((1200, 900))
+    small, grey = picture.resize((90, 70)), picture.convert("L")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    deep = np.asarray(grey.resize((90, 70)), dtype=np.uint16) * 257 - random.integers(0, 2, (70, 90))
+    clear = small.convert("RGBA")
+    clear.putalpha(Image.fromarray(random.integers(0, 256, (70, 90)).astype(np.uint8)))
+    pictures = {
+        "turned.jpg": (picture, {"exif": exif, "quality": 90}),
+        "clear.png": (clear, {}),
+        "deep.png": (Image.fromarray(deep.clip(0, 65535).astype(np.uint16)), {}),
+        "print.jpg": (picture.resize((300, 200)).convert("CMYK"), {}),
+        "grey.png": (grey, {}),
+        "bits.png": (grey.convert("1"), {}),
+        "palette.gif": (small.quantize(16), {"transparency": 3}),
+    }
+    for name, (made, options) in pictures.items():
+        made.save(home / name, **options)
+    return [home / name for name in pictures]
+
+
 def planted_error(root: Path, *, each: int, side: int = 32) -> Path:
     """Write a dataset of which one image, `teddy/planted.png`, is of the class black; return `root`."""
     colour_fields(root, each=each, side=side)

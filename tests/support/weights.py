@@ -9,10 +9,10 @@ from safetensors.torch import save_file
 from torchvision.models import get_model
 
 
-def write_weights(path: Path, *, arch: str = "resnet18") -> Path:
+def write_weights(path: Path, *, arch: str = "resnet18", seed: int = 0) -> Path:
     """Write the random weights of an architecture as safetensors; return the path."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         state = get_model(arch, weights=None).state_dict()
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
     return path
