@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -104,6 +105,7 @@ def test_stop_ends_even_a_decoder_that_hangs(tmp_path: Path) -> None:
     looks = iter([False, False, False, True])
     with pytest.raises(Stopped):
         examine_all(tmp_path, paths, seconds=600, stopped=lambda: next(looks))
+    assert not [child for child in psutil.Process().children() if "cleaner" in " ".join(child.cmdline())]
 
 
 def test_a_worker_that_cannot_start_is_an_error_and_no_finding(tmp_path: Path) -> None:
