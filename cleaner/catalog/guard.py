@@ -1,7 +1,7 @@
 """Has files examined by worker processes, so that one that hangs or kills its decoder is one fault.
 
-It decodes nothing itself. Threads could not be ended, and a pool that forks breaks in notebooks: each worker
-is a Python of its own, started afresh, that knows nothing of the program that started it.
+Threads could not be ended, and a pool that forks breaks in notebooks: each worker is a Python of its own,
+started afresh. Only where the system lets no program be started at all are files examined here, unguarded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from cleaner.catalog.examine import Seen
+from cleaner.catalog.examine import Seen, examine
 from cleaner.catalog.faults import Fault
 from cleaner.catalog.worker import READY
 from cleaner.errors import CleanerError, Stopped
@@ -115,7 +115,11 @@ class _Worker:
 
     def _ask(self, left: deque[int]) -> None:
         """Have the files `left` examined; those that it died before answering stay in there."""
-        process = self._running()
+        try:
+            process = self._running()
+        except OSError:
+            self._examine_here(left)
+            return
         assert process.stdin is not None
         assert process.stdout is not None
         task = [str(self._root), self._seconds, [self._paths[row] for row in left]]
@@ -126,6 +130,11 @@ class _Worker:
             return
         while left and (line := process.stdout.readline()).endswith(b"\n"):
             self._take(left.popleft(), _read(json.loads(line)))
+
+    def _examine_here(self, left: deque[int]) -> None:
+        while left and not self._ended:
+            self._take(left[0], examine(self._root, self._paths[left[0]]))
+            left.popleft()
 
     def _take(self, row: int, answer: Seen | Fault) -> None:
         self._answers[row] = answer
