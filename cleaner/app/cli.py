@@ -16,7 +16,7 @@ from cleaner.app import server
 from cleaner.app.cli_changes import changes
 from cleaner.app.project import Project
 from cleaner.app.terminal import Folder, bar, opened, row
-from cleaner.app.words import count, plain, round_line
+from cleaner.app.words import count, one_of_each_group, plain, round_line
 from cleaner.errors import CleanerError
 from cleaner.types import Mode, TrainConfig
 
@@ -77,12 +77,12 @@ def serve_app(
 
 @app.command()
 def verify(folder: Folder) -> None:
-    """Check every file and list what was found, worst first."""
+    """Check every file and list what was found, worst first, each group of copies once."""
     project = Project.open(folder)
     with bar() as report:
         found = project.verify(report=report)
     typer.echo(f"{count(len(project.catalog), 'image')} in {len(project.catalog.vocab)} classes.")
-    for finding in found:
+    for finding in one_of_each_group(found):
         typer.echo(plain(f"{finding.kind}: {finding.detail}"))
 
 

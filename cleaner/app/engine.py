@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cleaner.app.caches import Job
+from cleaner.app.checking import known_copies
 from cleaner.app.features import Features, compared
 from cleaner.catalog.pixels import square
 from cleaner.errors import CleanerError
@@ -151,6 +152,7 @@ def _quick_head(job: Job, chosen: Backbone) -> tuple[Floats, Features]:
         embeddings,
         cache=job.embeddings_in(chosen),
         digests=catalog.digests,
+        copies=known_copies(job.home, catalog.digests),
         labels=catalog.labels,
         report=job.report,
         stopped=job.stopped,

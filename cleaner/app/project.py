@@ -11,6 +11,7 @@ from pathlib import Path
 from cleaner.app.agenda import check_verdict, class_problem, trusted
 from cleaner.app.byhand import ByHand
 from cleaner.app.caches import Job
+from cleaner.app.checking import Check, by_severity
 from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
 from cleaner.app.engine import answers
 from cleaner.app.export import Export
@@ -20,13 +21,13 @@ from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.looking import Looking
 from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
-from cleaner.app.reviewing import grid_over
+from cleaner.app.reviewing import Showing, grid_of_findings, grid_over
 from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, round_folder
+from cleaner.app.sides import Sides
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
 from cleaner.catalog.digest import digest_of
-from cleaner.catalog.scan import scan
-from cleaner.catalog.store import load_catalog, save_catalog
+from cleaner.catalog.store import load_catalog
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.plan import make_plan
 from cleaner.changes.recover import recover
@@ -73,6 +74,8 @@ class Project:
         self._moves = Moves(root, home=home, ledger=ledger, by=journal.by, then=self._look_again)
         self.trash = Trash(self._moves, ledger=ledger, journal=journal)  # removed images: back, or for good
         self.export = Export(lambda: self.catalog, journal=journal)  # the cleaned dataset in many formats
+        self.sides = Sides(journal, home=home, catalog=lambda: self.catalog, again=self.verify)
+        self._check = Check(root, home=home, moved=ledger.locations, chosen=self.sides.chosen)
         if self._catalog is not None and moved_since(self._catalog, ledger=ledger):
             self.verify()
 
@@ -117,17 +120,13 @@ class Project:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the last check found, worst first."""
-        return self._findings
+        """What the last check found, and what the last round's features add to it, worst first."""
+        return by_severity(self._findings, self.looking.findings() if self.rounds else ())
 
     def verify(self, *, report: Report = quiet, stopped: Stop = never) -> tuple[Finding, ...]:
         """List the folder again and check every new or changed file; return what was found, worst first."""
-        catalog, findings = scan(
-            self.root, known=self._catalog, moved=self.ledger.locations(), report=report, stopped=stopped
-        )
-        save_catalog(catalog, findings, self.home / "catalog.npz")
-        self._catalog, self._findings = catalog, findings
-        return findings
+        self._catalog, self._findings = self._check(self._catalog, report=report, stopped=stopped)
+        return self._findings
 
     def picture(self, identity: str) -> bytes:
         """Return the thumbnail of an image as JPEG, also of one in the trash. Raises UnreadableImage."""
@@ -205,16 +204,23 @@ class Project:
 
     # --- 4 the person decides ---
 
-    def review(self, *, page_size: int = 24) -> ReviewGrid:
-        """Return the grid over the queue: show it as the last line of a notebook cell."""
-        return grid_over(
-            lambda: self.looking,
+    def review(self, *, findings: str | None = None, page_size: int = 24) -> ReviewGrid:
+        """Return the grid over the queue: show it as the last line of a notebook cell.
+
+        With `findings`, a kind of them or "all", the grid over what was found: that needs no training.
+        """
+        showing = Showing(
             journal=self.journal,
             picture=self.picture,
             full=lambda identity: self._pictures.full(identity, catalog=self.catalog),
             class_problem=lambda name: class_problem(self.catalog, name),
+            findings=lambda: self.findings,
             page_size=page_size,
         )
+        if findings is None:
+            return grid_over(lambda: self.looking, showing=showing)
+        last = self.rounds[-1].number if self.rounds else 0
+        return grid_of_findings(findings, self.catalog, round=last, showing=showing)
 
     def decide(
         self, items: Sequence[str], action: Action, *, label: str | None = None, how: How = "person"

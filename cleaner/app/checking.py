@@ -1,0 +1,127 @@
+"""The check of a folder: what is listed, what is there twice, and on which side of the split it falls.
+
+It keeps what it found of copies by content, so that a check of an unchanged folder compares nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleaner.app.features import Features
+from cleaner.catalog.findings import copies as found_copies
+from cleaner.catalog.findings import lookalikes, order
+from cleaner.catalog.scan import scan
+from cleaner.catalog.sides import with_sides
+from cleaner.catalog.sketches import Sketched, Sketches
+from cleaner.catalog.store import save_catalog
+from cleaner.progress import Report, Stop
+from cleaner.ranking.copies import copies, joined
+from cleaner.ranking.lookalikes import links
+from cleaner.types import Catalog, Finding, Ints, Split, Strings
+
+_FILE = "copies.json"
+
+
+class Check:
+    """The check of one folder. `moved` tells where files were put, `chosen` where a person wants contents."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        home: Path,
+        moved: Callable[[], Mapping[str, str]],
+        chosen: Callable[[], Mapping[str, Split]],
+    ) -> None:
+        self._root, self._home, self._moved, self._chosen = root, home, moved, chosen
+
+    def __call__(
+        self, known: Catalog | None, *, report: Report, stopped: Stop
+    ) -> tuple[Catalog, tuple[Finding, ...]]:
+        """Scan the folder, find what is there twice, and keep and return its catalog and its findings.
+
+        `known` is the catalog of the last check. Copies are put on one side of a split that follows from
+        content.
+        """
+        sketches = Sketches(self._home / "sketches")
+        listed, findings = scan(
+            self._root, known=known, moved=self._moved(), look=sketches.look, report=report, stopped=stopped
+        )
+        seen = sketches.of(listed, report=report, stopped=stopped)
+        groups = _compared(listed, seen, home=self._home, report=report, stopped=stopped)
+        catalog = with_sides(listed, groups, chosen=self._chosen())
+        twice = found_copies(catalog, groups, looks=seen.looks, sharpness=seen.sharpness)
+        every = by_severity(findings, twice)
+        save_catalog(catalog, every, self._home / "catalog.npz")
+        return catalog, every
+
+
+def by_severity(*found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return all findings, the worst first, and what belongs together side by side."""
+    return tuple(sorted(chain(*found), key=order))
+
+
+def known_copies(home: Path, digests: Strings) -> Ints:
+    """Return the groups of copies [N] that the last check found among images; equal files are one group."""
+    try:
+        kept = json.loads((home / _FILE).read_text(encoding="utf-8"))["groups"]
+    except (OSError, ValueError, KeyError):
+        kept = []
+    first = {digest: group[0] for group in kept for digest in group}
+    names = np.array([first.get(digest, digest) for digest in digests], dtype=str)
+    return np.unique(names, return_inverse=True)[1].astype(np.int32)
+
+
+def by_features(home: Path, catalog: Catalog, features: Features) -> list[Finding]:
+    """Return what the features of a round add to a check: lookalikes, and images like none.
+
+    Images that have come since the round are left out; those that have gone say nothing.
+    """
+    row = {digest: number for number, digest in enumerate(features.digests)}
+    there = np.array([at for at, digest in enumerate(catalog.digests) if digest in row], dtype=np.intp)
+    of_round = np.array([row[digest] for digest in catalog.digests[there]], dtype=np.intp)
+    known = known_copies(home, catalog.digests)
+    groups = len(features.digests) + np.arange(len(catalog))
+    groups[there] = features.groups[of_round]
+    odd = [
+        Finding(catalog.ids[at], "outlier", 0.3, f"{catalog.paths[at]} looks like no other image here.")
+        for at in there[features.lonely(home)[of_round]].tolist()
+    ]
+    return [*lookalikes(catalog, joined(groups, known), known=known), *odd]
+
+
+def _compared(catalog: Catalog, seen: Sketched, *, home: Path, report: Report, stopped: Stop) -> Ints:
+    """Compare all pictures, unless the same ones were compared before; return the groups of copies [N]."""
+    key = hashlib.blake2b("\0".join(sorted(set(catalog.digests))).encode(), digest_size=16).hexdigest()
+    if _key(home) != key:
+        _, rows = np.unique(catalog.digests.astype(str), return_index=True)
+        sizes = np.stack([catalog.widths[rows], catalog.heights[rows]], axis=1)
+        found = links(seen.grey[rows], sizes, report=report, stopped=stopped)
+        looks = np.unique(seen.looks[rows].astype(str), return_inverse=True)[1]
+        _keep(home, key=key, digests=catalog.digests[rows], groups=copies(found, equal=looks))
+    return known_copies(home, catalog.digests)
+
+
+def _key(home: Path) -> str | None:
+    try:
+        key: str = json.loads((home / _FILE).read_text(encoding="utf-8"))["of"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return key
+
+
+def _keep(home: Path, *, key: str, digests: Strings, groups: NDArray[np.int32]) -> None:
+    together: dict[int, list[str]] = {}
+    for digest, group in zip(digests, groups.tolist(), strict=True):
+        together.setdefault(group, []).append(digest)
+    kept = {"of": key, "groups": [group for group in together.values() if len(group) > 1]}
+    draft = home / f"{_FILE}.draft"
+    draft.write_text(json.dumps(kept), encoding="utf-8")
+    draft.replace(home / _FILE)
