@@ -27,6 +27,7 @@ from cleaner.ranking.lookalikes import links
 from cleaner.types import Catalog, Finding, Ints, Split, Strings
 
 _FILE = "copies.json"
+LIMIT = 100_000  # images; comparing them takes some minutes, and four times as long for twice as many
 
 
 class Check:
@@ -50,17 +51,23 @@ class Check:
         `known` is the catalog of the last check. Copies are put on one side of a split that follows from
         content.
         """
-        sketches = Sketches(self._home / "sketches")
-        listed, findings = scan(
-            self._root, known=known, moved=self._moved(), look=sketches.look, report=report, stopped=stopped
-        )
-        seen = sketches.of(listed, report=report, stopped=stopped)
-        groups = _compared(listed, seen, home=self._home, report=report, stopped=stopped)
-        catalog = with_sides(listed, groups, chosen=self._chosen())
-        twice = found_copies(catalog, groups, looks=seen.looks, sharpness=seen.sharpness)
+        listed, findings = scan(self._root, known=known, moved=self._moved(), report=report, stopped=stopped)
+        catalog, twice = self._twice(listed, report=report, stopped=stopped)
         every = by_severity(findings, twice)
         save_catalog(catalog, every, self._home / "catalog.npz")
         return catalog, every
+
+    def _twice(self, listed: Catalog, *, report: Report, stopped: Stop) -> tuple[Catalog, list[Finding]]:
+        """Look for copies; return the catalog with each group on one side, and what was found."""
+        chosen = self._chosen()
+        if len(listed) > LIMIT:
+            said = f"More than {LIMIT:,} images are not compared with each other: only equal files are found."
+            equal = known_copies(self._home, listed.digests)
+            return with_sides(listed, equal, chosen=chosen), [Finding("", "not compared", 0.2, said)]
+        seen = Sketches(self._home / "sketches").of(listed, report=report, stopped=stopped)
+        groups = _compared(listed, seen, home=self._home, report=report, stopped=stopped)
+        catalog = with_sides(listed, groups, chosen=chosen)
+        return catalog, found_copies(catalog, groups, looks=seen.looks, sharpness=seen.sharpness)
 
 
 def by_severity(*found: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from cleaner.catalog.digest import digest_of, split_of
-from cleaner.catalog.findings import duplicates, order, too_many_failures
+from cleaner.catalog.findings import duplicates, too_many_failures
 from cleaner.catalog.identity import departed, identities
 from cleaner.catalog.pictures import open_picture, upright_size
 from cleaner.errors import InputError, Stopped, UnreadableImage
@@ -37,8 +35,6 @@ CHECK_SIDE = 512  # a JPEG is decoded no larger than this to prove that it is wh
 THREADS = 4
 BLOCK = 256
 
-Look: TypeAlias = Callable[[str, Image.Image], None]
-
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -57,7 +53,6 @@ def scan(
     *,
     known: Catalog | None = None,
     moved: Mapping[str, str] | None = None,
-    look: Look = lambda _, __: None,
     report: Report = quiet,
     stopped: Stop = never,
 ) -> tuple[Catalog, tuple[Finding, ...]]:
@@ -65,21 +60,20 @@ def scan(
 
     `known` is the catalog of the last scan: files of the same path, size and time are not read again, and
     ids carry over, also to files that the person has moved (recognised by content). `moved` maps ids to where
-    this program has put them. `look` is given the digest and the decoded picture of each file that is read,
-    on several threads. Sidecars of images are left out. Raises InputError for a folder that isn't there or
-    holds no class folders.
+    this program has put them. Sidecars of images are left out. Raises InputError for a folder that isn't
+    there or holds no class folders.
     """
     require_class_folders(root)
     level = class_level(root)
     files, findings = _list_files(root, level=level)
-    seen, damaged = _check_all(root, files, known=known, look=look, report=report, stopped=stopped)
+    seen, damaged = _check_all(root, files, known=known, report=report, stopped=stopped)
     findings += damaged
     used = [*files, *(finding.item for finding in findings)]
     empty = _empty_classes(root, level=level, used=used)
     catalog = _assemble(root, seen, classes=empty, level=level, known=known, moved=moved or {})
     findings += duplicates(catalog)
     findings += too_many_failures(damaged, total=len(files))
-    return catalog, tuple(sorted(findings, key=order))
+    return catalog, tuple(sorted(findings, key=lambda f: (-f.severity, f.kind, f.item)))
 
 
 def require_class_folders(root: Path) -> None:
@@ -160,7 +154,7 @@ def _unusable(full: Path, path: str, *, level: int) -> Finding | None:
 
 
 def _check_all(
-    root: Path, files: Sequence[str], *, known: Catalog | None, look: Look, report: Report, stopped: Stop
+    root: Path, files: Sequence[str], *, known: Catalog | None, report: Report, stopped: Stop
 ) -> tuple[list[_Seen], list[Finding]]:
     before = _by_path(known)
     seen: list[_Seen] = []
@@ -171,7 +165,7 @@ def _check_all(
             if stopped():
                 raise Stopped("The check was stopped; what was known before is unchanged.")
             block = files[start : start + BLOCK]
-            for result in pool.map(lambda path: _check(root, path, before=before, look=look), block):
+            for result in pool.map(lambda path: _check(root, path, before=before), block):
                 if isinstance(result, _Seen):
                     seen.append(result)
                 else:
@@ -188,7 +182,7 @@ def _by_path(known: Catalog | None) -> dict[str, _Seen]:
     return {row[0]: _Seen(row[0], row[1], *map(int, row[2:])) for row in zip(*columns, strict=True)}
 
 
-def _check(root: Path, path: str, *, before: Mapping[str, _Seen], look: Look) -> _Seen | Finding:
+def _check(root: Path, path: str, *, before: Mapping[str, _Seen]) -> _Seen | Finding:
     """Read one file whole, unless it is as it was: decoding is the only proof that it can be read."""
     full = root / path
     try:
@@ -197,7 +191,7 @@ def _check(root: Path, path: str, *, before: Mapping[str, _Seen], look: Look) ->
         if kept and (kept.bytes, kept.mtime) == (stat.st_size, stat.st_mtime_ns):
             return kept
         digest = digest_of(full)
-        look(digest, open_picture(full, side=CHECK_SIDE))
+        open_picture(full, side=CHECK_SIDE)
         width, height = upright_size(full)
     except UnreadableImage as error:
         return Finding(path, "unreadable", 0.9, str(error))

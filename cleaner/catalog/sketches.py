@@ -1,4 +1,4 @@
-"""A sketch of every image, made while it is checked and kept by its content: enough to find its copies.
+"""A sketch of every image, kept by its content: enough to find its copies.
 
 It decides nothing, and is safe to delete.
 """
@@ -6,7 +6,7 @@ It decides nothing, and is safe to delete.
 from __future__ import annotations
 
 import hashlib
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,55 +20,36 @@ from cleaner.progress import Progress, Report, Stop, never, quiet
 from cleaner.types import Catalog, Floats, Pixels, Strings, strings
 
 SIDE = 32  # pixels of a sketch
-LOOKED_AT = 512  # pixels of the short side at which an image is looked at, as the check decodes it
+LOOKED_AT = 256  # pixels of the short side at which a JPEG is decoded at least
 SHARP_AT = 128  # pixels of the longer side at which sharpness is compared, whatever the size
 DIGEST = 16  # bytes
 BLOCK = 256
+THREADS = 4
 ROW = SIDE * SIDE + DIGEST + 4
 
 
 class Sketches:
-    """The sketches of one project's images, in a folder. May be filled from several threads."""
+    """The sketches of one project's images, in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._rows = RowCache(folder, shape=(ROW,), dtype="uint8")
-        self._new: dict[str, NDArray[np.uint8]] = {}
-        self._lock = threading.Lock()
-
-    def look(self, digest: str, picture: Image.Image) -> None:
-        """Make the sketch of a picture that was just decoded, and keep it by the digest of its file."""
-        made = sketch(picture)
-        with self._lock:
-            self._new[digest] = made
-            if len(self._new) >= BLOCK:
-                self._keep()
 
     def of(self, catalog: Catalog, *, report: Report = quiet, stopped: Stop = never) -> Sketched:
-        """Return the sketches of all images; decodes those that were never looked at.
+        """Return the sketches of all images; decodes those that were never looked at, on several threads.
 
-        What can't be decoded any more has a blank one. Raises Stopped; what was made is kept.
+        What can't be decoded any more has a blank one. Raises Stopped; what was made so far is kept.
         """
-        self.flush()
         missing = self._rows.missing(catalog.digests)
-        for done, row in enumerate(missing):
-            if stopped():
-                self.flush()
-                raise Stopped("Stopped while the images were being looked at; what was seen so far is kept.")
-            self.look(catalog.digests[row], _decoded(catalog.root / catalog.paths[row]))
-            report(Progress("sketching", done + 1, len(missing), note="looking at the images"))
-        self.flush()
+        with ThreadPoolExecutor(THREADS) as pool:
+            for start in range(0, len(missing), BLOCK):
+                report(Progress("sketching", start, len(missing), note="looking at the images"))
+                if stopped():
+                    raise Stopped("Stopped while looking at the images; what was seen so far is kept.")
+                rows = missing[start : start + BLOCK]
+                made = pool.map(lambda row: sketch(_decoded(catalog.root / catalog.paths[row])), rows)
+                self._rows.add(catalog.digests[rows], np.stack(list(made)))
         self._rows.compact(catalog.digests)
         return Sketched(self._rows.take(catalog.digests))
-
-    def flush(self) -> None:
-        """Write what was looked at to the disk."""
-        with self._lock:
-            self._keep()
-
-    def _keep(self) -> None:
-        if self._new:
-            self._rows.add(list(self._new), np.stack(list(self._new.values())))
-            self._new.clear()
 
 
 class Sketched:
@@ -84,7 +65,10 @@ class Sketched:
 
     @property
     def looks(self) -> Strings:
-        """A digest of the decoded pixels of each image, [N]: the same in every container."""
+        """A digest of the decoded pixels of each image, [N]: the same in every container.
+
+        Of a large JPEG as it is decoded at a part of its size.
+        """
         kept = self._rows[:][:, SIDE * SIDE : SIDE * SIDE + DIGEST]
         return strings([row.tobytes().hex() for row in kept])
 

@@ -31,6 +31,7 @@ SAME = 0.004  # below it a pair is one picture, however alike its surroundings a
 PLAIN = 3.0  # grey levels of deviation: less is a blank page, which is like any other
 COMPARISONS = 10**10  # windows are left out above it
 BLOCK, PAIRS = 512, 2048  # pictures, and pairs, at a time
+CELLS = 3 * 10**7  # similarities at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,10 +173,10 @@ class _Asked:
             return _Candidates(none, none, none, np.zeros(0, np.float32), none > 0, np.zeros(0, np.float32))
         prints = [fingerprints(self.seen(rows, np.full(count, w))) for w in range(width)]
         every = np.stack(prints, axis=1).reshape(count * width, -1).T.copy()
-        found = []
-        for start in range(0, count, BLOCK):
+        found, step = [], int(np.clip(CELLS // (count * width), 16, BLOCK))
+        for start in range(0, count, step):
             self.tell(start, count)
-            found.append(self._turned(rows, start, prints[0][start : start + BLOCK] @ every, most))
+            found.append(self._turned(rows, start, prints[0][start : start + step] @ every, most))
         self.tell(count, count)
         columns = zip(*found, strict=True)
         return _Candidates(*(np.concatenate(column) for column in columns))

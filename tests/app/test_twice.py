@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -159,6 +160,13 @@ def test_the_command_line_tells_each_group_once(root: Path) -> None:
         "near duplicate",
         "near duplicate",
     ]
+
+
+def test_too_many_images_to_compare_are_said_and_equal_files_are_still_found(root: Path, monkeypatch) -> None:
+    monkeypatch.setattr("cleaner.app.checking.LIMIT", 10)
+    shutil.copy(root / "owl" / "00.png", root / "owl" / "equal.png")
+    kinds = _kinds(Project.open(root).verify())
+    assert kinds == {"duplicate": {"owl/00.png", "owl/equal.png"}, "not compared": {""}}
 
 
 def test_the_features_of_a_round_add_lookalikes_and_outliers(root: Path) -> None:
