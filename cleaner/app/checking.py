@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cleaner.app.features import Features
+from cleaner.app.features import Features, load_features
+from cleaner.app.rounds import round_folder
 from cleaner.catalog.findings import copies as found_copies
 from cleaner.catalog.findings import lookalikes, order
 from cleaner.catalog.scan import scan
@@ -24,7 +25,7 @@ from cleaner.catalog.store import save_catalog
 from cleaner.progress import Report, Stop
 from cleaner.ranking.copies import copies, joined
 from cleaner.ranking.lookalikes import links
-from cleaner.types import Catalog, Finding, Ints, Split, Strings
+from cleaner.types import Catalog, Finding, Ints, Round, Split, Strings
 
 _FILE = "copies.json"
 LIMIT = 100_000  # images; comparing them takes some minutes, and four times as long for twice as many
@@ -42,6 +43,7 @@ class Check:
         chosen: Callable[[], Mapping[str, Split]],
     ) -> None:
         self._root, self._home, self._moved, self._chosen = root, home, moved, chosen
+        self._by_model: tuple[int, str, tuple[Finding, ...]] | None = None
 
     def __call__(
         self, known: Catalog | None, *, report: Report, stopped: Stop
@@ -56,6 +58,17 @@ class Check:
         every = by_severity(findings, twice)
         save_catalog(catalog, every, self._home / "catalog.npz")
         return catalog, every
+
+    def by_model(self, catalog: Catalog | None, rounds: Sequence[Round]) -> tuple[Finding, ...]:
+        """Return what the features of the last of some rounds add to a check; asked again, it is known."""
+        if catalog is None or not rounds:
+            return ()
+        number = rounds[-1].number
+        if self._by_model is None or self._by_model[:2] != (number, catalog.digest()):
+            features = load_features(round_folder(self._home / "rounds", number))
+            found = [] if features is None else by_features(self._home, catalog, features)
+            self._by_model = number, catalog.digest(), tuple(found)
+        return self._by_model[2]
 
     def _twice(self, listed: Catalog, *, report: Report, stopped: Stop) -> tuple[Catalog, list[Finding]]:
         """Look for copies; return the catalog with each group on one side, and what was found."""

@@ -13,7 +13,6 @@ import numpy as np
 from sqlalchemy.engine import Engine
 
 from cleaner.app.agenda import agenda
-from cleaner.app.checking import by_features
 from cleaner.app.dealing import Dealer
 from cleaner.app.features import load_features
 from cleaner.app.rounds import load_predictions, round_folder
@@ -24,7 +23,7 @@ from cleaner.ranking.order import LiveOrder
 from cleaner.ranking.stopping import Outlook
 from cleaner.review.deck import Deck
 from cleaner.review.packing import Evidence
-from cleaner.types import Catalog, Finding, Queue, Round, Standing
+from cleaner.types import Catalog, Queue, Round, Standing
 
 
 class Looking:
@@ -46,8 +45,6 @@ class Looking:
         self._embeddings = None if self._features is None else self._features.embeddings(home)
         self._rows = {identity: row for row, identity in enumerate(self._said.ids)}
         self._catalog, self._standing, self._lock = catalog, standing, threading.Lock()
-        self._home = home
-        self._found: tuple[Catalog, tuple[Finding, ...]] | None = None
         full = result.config.mode == "full"
         self._order = LiveOrder(self._said, believer=self._believer(), network=full)
         self.dealer = Dealer(Deck(engine, round=result.number), ranked=self.ranked, standing=standing)
@@ -108,15 +105,6 @@ class Looking:
         )[0]
         given, suggested = (tuple(self._said.ids[rows]) for rows in (seen.given, seen.suggested))
         return Evidence(given, suggested, seen.reasons)
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return what the features of the round say of the images as they are now, beyond what pixels do."""
-        if self._features is None:
-            return ()
-        catalog = self._catalog()
-        if self._found is None or self._found[0] is not catalog:
-            self._found = catalog, tuple(by_features(self._home, catalog, self._features))
-        return self._found[1]
 
     def _believer(self) -> Believer | None:
         if self._embeddings is None or self._features is None:

@@ -121,7 +121,7 @@ class Project:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What the last check found, and what the last round's features add to it, worst first."""
-        return by_severity(self._findings, self.looking.findings() if self.rounds else ())
+        return by_severity(self._findings, self._check.by_model(self._catalog, self.rounds))
 
     def verify(self, *, report: Report = quiet, stopped: Stop = never) -> tuple[Finding, ...]:
         """List the folder again and check every new or changed file; return what was found, worst first."""

@@ -174,14 +174,16 @@ def test_the_features_of_a_round_add_lookalikes_and_outliers(root: Path) -> None
     catalog = project.catalog
     count, home = len(catalog), project.home
     random = np.random.default_rng(0)
-    embeddings = (np.eye(64)[0] + 0.1 * random.normal(size=(count, 64))).astype(np.float16)
+    one, other = random.normal(size=(2, 64))
+    sides = np.where(np.arange(count) % 2, 1, -1)[:, None]
+    embeddings = (sides * one + 0.1 * random.normal(size=(count, 64))).astype(np.float16)
     row = catalog.positions()
-    embeddings[row["jay/11.png"]] = -np.eye(64)[0]
+    embeddings[row["jay/11.png"]] = other
     RowCache(home / "embeddings" / "body", shape=(64,), dtype="float16").add(catalog.digests, embeddings)
     groups = known_copies(home, catalog.digests).astype(np.int32)
     groups[row["jay/01.png"]] = groups[row["owl/10.png"]]
     near = np.argsort(-(embeddings.astype(np.float32) @ embeddings.T.astype(np.float32)), axis=1)[:, 1:]
-    features = Features("body", 64, catalog.digests, near.astype(np.int32), groups, unlike=0.0)
+    features = Features("body", 64, catalog.digests, near.astype(np.int32), groups, unlike=0.6)
     found = by_features(home, catalog, features)
     assert _kinds(tuple(found)) == {
         "conflicting lookalike": {"jay/01.png", "owl/10.png"},
