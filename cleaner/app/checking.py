@@ -5,14 +5,14 @@ It keeps what it found of copies by content, so that a check of an unchanged fol
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cleaner.app.features import Features, load_features
 from cleaner.app.rounds import round_folder
@@ -24,7 +24,7 @@ from cleaner.catalog.sketches import Sketched, Sketches
 from cleaner.catalog.store import save_catalog
 from cleaner.progress import Report, Stop
 from cleaner.ranking.copies import copies, joined
-from cleaner.ranking.lookalikes import links
+from cleaner.ranking.pixelcopies import links
 from cleaner.types import Catalog, Finding, Ints, Round, Split, Strings
 
 _FILE = "copies.json"
@@ -90,11 +90,7 @@ def by_severity(*found: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def known_copies(home: Path, digests: Strings) -> Ints:
     """Return the groups of copies [N] that the last check found among images; equal files are one group."""
-    try:
-        kept = json.loads((home / _FILE).read_text(encoding="utf-8"))["groups"]
-    except (OSError, ValueError, KeyError):
-        kept = []
-    first = {digest: group[0] for group in kept for digest in group}
+    first = {digest: group[0] for group in _kept(home)["groups"] for digest in group}
     names = np.array([first.get(digest, digest) for digest in digests], dtype=str)
     return np.unique(names, return_inverse=True)[1].astype(np.int32)
 
@@ -118,30 +114,30 @@ def by_features(home: Path, catalog: Catalog, features: Features) -> list[Findin
 
 
 def _compared(catalog: Catalog, seen: Sketched, *, home: Path, report: Report, stopped: Stop) -> Ints:
-    """Compare all pictures, unless the same ones were compared before; return the groups of copies [N]."""
-    key = hashlib.blake2b("\0".join(sorted(set(catalog.digests))).encode(), digest_size=16).hexdigest()
-    if _key(home) != key:
+    """Compare all pictures, unless all of them were compared before; return the groups of copies [N]."""
+    if not set(catalog.digests) <= set(_kept(home)["compared"]):
         _, rows = np.unique(catalog.digests.astype(str), return_index=True)
         sizes = np.stack([catalog.widths[rows], catalog.heights[rows]], axis=1)
         found = links(seen.grey[rows], sizes, report=report, stopped=stopped)
         looks = np.unique(seen.looks[rows].astype(str), return_inverse=True)[1]
-        _keep(home, key=key, digests=catalog.digests[rows], groups=copies(found, equal=looks))
+        _keep(home, digests=catalog.digests[rows], groups=copies(found, equal=looks))
     return known_copies(home, catalog.digests)
 
 
-def _key(home: Path) -> str | None:
+def _kept(home: Path) -> dict[str, list[Any]]:
+    """Return the digests that were compared, and the groups of several among them."""
     try:
-        key: str = json.loads((home / _FILE).read_text(encoding="utf-8"))["of"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return key
+        kept = json.loads((home / _FILE).read_text(encoding="utf-8"))
+        return {"compared": list(kept["compared"]), "groups": list(kept["groups"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"compared": [], "groups": []}
 
 
-def _keep(home: Path, *, key: str, digests: Strings, groups: NDArray[np.int32]) -> None:
+def _keep(home: Path, *, digests: Strings, groups: Ints) -> None:
     together: dict[int, list[str]] = {}
     for digest, group in zip(digests, groups.tolist(), strict=True):
         together.setdefault(group, []).append(digest)
-    kept = {"of": key, "groups": [group for group in together.values() if len(group) > 1]}
-    draft = home / f"{_FILE}.draft"
-    draft.write_text(json.dumps(kept), encoding="utf-8")
+    several = [group for group in together.values() if len(group) > 1]
+    draft = home / f"{_FILE}.{os.getpid()}.draft"
+    draft.write_text(json.dumps({"compared": list(digests), "groups": several}), encoding="utf-8")
     draft.replace(home / _FILE)

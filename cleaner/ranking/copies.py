@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from cleaner.ranking.lookalikes import CLOSE as FARTHEST
-from cleaner.ranking.lookalikes import Links
 from cleaner.ranking.neighbours import Groups, Neighbours, check_groups
+from cleaner.ranking.pixelcopies import CLOSE as FARTHEST
+from cleaner.ranking.pixelcopies import Links
 from cleaner.ranking.rows import Rows
 from cleaner.types import Floats, Ints
 

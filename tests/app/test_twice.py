@@ -74,6 +74,11 @@ def test_an_unchanged_folder_is_not_compared_again_and_a_new_copy_is_found(root:
     assert project.verify(report=lambda progress: phases.append(progress.phase)) == first
     assert "comparing" not in phases
     assert "sketching" not in phases
+    (root / "owl" / "mirrored.png").unlink()
+    phases.clear()
+    project.verify(report=lambda progress: phases.append(progress.phase))
+    assert "comparing" not in phases  # nothing new to compare
+    assert "owl/04.png" not in {finding.item for finding in project.findings}
     scene(8).rotate(180).save(root / "owl" / "turned.png")
     assert {"owl/08.png", "owl/turned.png"} < _kinds(project.verify())["near duplicate"]
 

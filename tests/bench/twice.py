@@ -25,7 +25,7 @@ from PIL import Image, ImageEnhance, ImageOps
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cleaner.catalog.sketches import SIDE, sketch
-from cleaner.ranking.lookalikes import links
+from cleaner.ranking.pixelcopies import links
 
 PRECISION = 0.95
 STEPS = 4096  # of a distance between features

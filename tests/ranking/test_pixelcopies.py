@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from cleaner.errors import Stopped
 from cleaner.ranking.aligning import Fit, brought_together, likeness
 from cleaner.ranking.copies import MOST, copies, joined
-from cleaner.ranking.lookalikes import Links, links
+from cleaner.ranking.pixelcopies import Links, links
 from cleaner.ranking.turning import WINDOWS, best_turn, fingerprints, stretch, waves
 from tests.support.images import scene
 
