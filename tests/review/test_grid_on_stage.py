@@ -263,7 +263,7 @@ def test_what_a_check_found_is_on_the_tiles_and_its_advice_is_accepted_with_a_ke
     page.keyboard.press("l")
     page.get_by_label("Finding", exact=True).select_option(label="near duplicate (3)")
     expect(page.locator(".status .among")).to_have_text("3 pictures flagged near duplicate")
-    expect(page.locator(".tile .model")).to_have_text(["keep this one", "remove", "remove"])
+    expect(page.locator(".tile .model .suggested")).to_have_text(["keep this one", "remove", "remove"])
     shot(page, "findings-filtered")
     page.locator(".tiles").focus()
     press(page, "Control+a", "Enter")
