@@ -34,9 +34,7 @@ SIDECARS = (".txt", ".xml", ".json")  # what is known of an image, beside it, un
 
 def strings(values: Sequence[str]) -> Strings:
     """Return the texts as a column, shape [N], dtype object."""
-    column = np.empty(len(values), dtype=object)
-    column[:] = list(values)
-    return column
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def percent(share: float) -> str:
@@ -131,12 +129,17 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about one file that a person should know. `severity`: 1 = look first."""
+    """Something about one file to know. `severity`: 1 = look first; those of a `group` belong together.
+
+    `advice` is "keep" or "delete" where one of a group is enough.
+    """
 
     item: str
     kind: str
     severity: float
     detail: str
+    group: str = ""
+    advice: str = ""
 
 
 # --- 2 model: what does a model make of it? ------------------------------------------------------
@@ -157,7 +160,6 @@ class Pixels(Protocol):
         """The type of one number."""
 
     def __len__(self) -> int: ...
-
     def __getitem__(self, rows: Any, /) -> Any: ...
 
 
@@ -383,8 +385,8 @@ class Plan:
         """Return the plan as a pandas DataFrame, a row for each change, in columns named as in Operation."""
         from pandas import DataFrame
 
-        names = ("item", "kind", "source", "target", "label", "new_label")
-        return DataFrame([[getattr(op, n) for n in names] for op in self.operations], columns=list(names))
+        names = ["item", "kind", "source", "target", "label", "new_label"]
+        return DataFrame([[getattr(op, n) for n in names] for op in self.operations], columns=names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from cleaner.app.cli_model import models
 from cleaner.app.cli_sources import sources
 from cleaner.app.project import Project
 from cleaner.app.terminal import Folder, bar, opened, row
-from cleaner.app.words import count, plain, round_line
+from cleaner.app.words import count, one_of_each_group, plain, round_line
 from cleaner.errors import CleanerError
 from cleaner.types import Mode, TrainConfig
 
@@ -79,12 +79,12 @@ def serve_app(
 
 @app.command()
 def verify(folder: Folder) -> None:
-    """Check every file and list what was found, worst first."""
+    """Check every file and list what was found, worst first, each group of copies once."""
     project = Project.open(folder)
     with bar() as report:
         found = project.verify(report=report)
     typer.echo(f"{count(len(project.catalog), 'image')} in {len(project.catalog.vocab)} classes.")
-    for finding in found:
+    for finding in one_of_each_group(found):
         typer.echo(plain(f"{finding.kind}: {finding.detail}"))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleaner.app.caches import Job
+from cleaner.app.checking import known_copies
 from cleaner.app.features import Features, compared, load_features
 from cleaner.app.rounds import NETWORK, round_folder
 from cleaner.errors import CleanerError, InputError
@@ -185,6 +186,7 @@ def _quick_head(job: Job, chosen: Backbone) -> _Quick:
         embeddings,
         cache=job.embeddings_in(chosen),
         digests=catalog.digests,
+        copies=known_copies(job.home, catalog.digests),
         labels=catalog.labels,
         report=job.report,
         stopped=job.stopped,

@@ -18,7 +18,7 @@ from cleaner.errors import CleanerError
 from cleaner.progress import Report, Stop
 from cleaner.ranking.copies import near_duplicates
 from cleaner.ranking.evidence import usual
-from cleaner.ranking.neighbours import nearest
+from cleaner.ranking.neighbours import directions, nearest
 from cleaner.ranking.scaling import Standardised
 from cleaner.types import Ints, Pixels, Strings, strings
 
@@ -58,6 +58,16 @@ class Features:
             return None
         return Standardised(found)[:].astype(np.float16) if there.any() else None
 
+    def lonely(self, home: Path) -> NDArray[np.bool_]:
+        """Mark the images [N] that are like no other; none where the embeddings are lost."""
+        embeddings = self.embeddings(home)
+        if embeddings is None or not self.neighbours.shape[1]:
+            return np.zeros(len(self.digests), dtype=bool)
+        nearest = self.neighbours[:, 0]
+        ours = directions(embeddings, np.arange(len(nearest)))
+        alike = np.einsum("ij,ij->i", ours, ours[nearest])
+        return np.asarray((nearest >= 0) & ours.any(axis=1) & (alike < self.unlike))
+
     def save(self, folder: Path) -> None:
         """Write it into the folder of a round."""
         texts = {"cache": self.cache, "dims": self.dims, "unlike": self.unlike, "digests": list(self.digests)}
@@ -84,14 +94,14 @@ def compared(
     *,
     cache: str,
     digests: Strings,
+    copies: Ints,
     labels: NDArray[np.int32],
     report: Report,
     stopped: Stop,
 ) -> Features:
-    """Compare the embeddings [N, D] of images with each other; equal files are one group."""
-    pictures = _numbered(digests)
-    near = nearest(embeddings, groups=pictures, report=report, stopped=stopped)
-    groups = near_duplicates(near, equal=pictures, labels=labels)
+    """Compare the embeddings [N, D] of images with each other; known `copies` [N] are one group each."""
+    near = nearest(embeddings, groups=copies, report=report, stopped=stopped)
+    groups = near_duplicates(near, equal=copies, labels=labels)
     others = near.without(groups)
     return Features(cache, embeddings.shape[1], digests, others.rows, groups, unlike=usual(others))
 

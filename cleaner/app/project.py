@@ -13,6 +13,7 @@ from cleaner.app.agenda import check_verdict, class_problem, trusted
 from cleaner.app.answers import Answers, Images
 from cleaner.app.byhand import ByHand
 from cleaner.app.caches import Job
+from cleaner.app.checking import Check, by_severity
 from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
 from cleaner.app.export import Export
 from cleaner.app.exporting import Provenance, export_model, finished
@@ -23,14 +24,14 @@ from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.looking import Looking
 from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
-from cleaner.app.reviewing import grid_over
+from cleaner.app.reviewing import Showing, grid_of_findings, grid_over
 from cleaner.app.rounds import best_of, load_predictions, load_rounds, one_of
+from cleaner.app.sides import Sides
 from cleaner.app.sources import Source, source_of
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
 from cleaner.catalog.digest import digest_of
-from cleaner.catalog.scan import scan
-from cleaner.catalog.store import load_catalog, save_catalog
+from cleaner.catalog.store import load_catalog
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.plan import IN_TABLE, make_plan
 from cleaner.changes.recover import recover
@@ -71,13 +72,15 @@ class Project:
         self.notice = found or kept_elsewhere(root, home=home)
         kept = load_catalog(home / "catalog.npz", root=root)
         self._catalog: Catalog | None = kept[0] if kept else None
-        self.findings: tuple[Finding, ...] = kept[1] if kept else ()  # of the last check, worst first
+        self._findings: tuple[Finding, ...] = kept[1] if kept else ()
         self.by_hand = ByHand(self._job)  # for those who know fastai
         self._looked: Looking | None = None
         self._pictures = Pictures(home / "thumbnails", location=ledger.location)
         self._moves = Moves(root, home=home, ledger=ledger, by=journal.by, then=self._look_again)
         self.trash = Trash(self._moves, ledger=ledger, journal=journal)  # removed images: back, or for good
         self.export = Export(lambda: self.catalog, journal=journal)  # the cleaned dataset in many formats
+        self.sides = Sides(journal, home=home, catalog=lambda: self.catalog, again=self.verify)
+        self._check = Check(source, moved=ledger.locations, chosen=self.sides.chosen)
         if self._catalog is not None and moved_since(self._catalog, ledger=ledger):
             self.verify()
 
@@ -122,15 +125,15 @@ class Project:
         """Say whether the folder has been checked before, now or in an earlier session."""
         return self._catalog is not None
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the last check found, and what the last round's features add to it, worst first."""
+        return by_severity(self._findings, self._check.by_model(self._catalog, self.rounds))
+
     def verify(self, *, report: Report = quiet, stopped: Stop = never) -> tuple[Finding, ...]:
         """List the folder again and check every new or changed file; return what was found, worst first."""
-        known, moved = self._catalog, self.ledger.locations()
-        catalog, findings = scan(
-            self.root, listing=self.source.list(), known=known, moved=moved, report=report, stopped=stopped
-        )
-        save_catalog(catalog, findings, self.home / "catalog.npz")
-        self._catalog, self.findings = catalog, findings
-        return findings
+        self._catalog, self._findings = self._check(self._catalog, report=report, stopped=stopped)
+        return self._findings
 
     def picture(self, identity: str) -> bytes:
         """Return the thumbnail of an image as JPEG, also of one in the trash. Raises UnreadableImage."""
@@ -220,16 +223,23 @@ class Project:
 
     # --- 4 the person decides ---
 
-    def review(self, *, page_size: int = 24) -> ReviewGrid:
-        """Return the grid over the queue: show it as the last line of a notebook cell."""
-        return grid_over(
-            lambda: self.looking,
+    def review(self, *, findings: str | None = None, page_size: int = 24) -> ReviewGrid:
+        """Return the grid over the queue: show it as the last line of a notebook cell.
+
+        With `findings`, a kind of them or "all", the grid over what was found: that needs no training.
+        """
+        showing = Showing(
             journal=self.journal,
             picture=self.picture,
             full=lambda identity: self._pictures.full(identity, catalog=self.catalog),
             class_problem=lambda name: class_problem(self.catalog, name),
+            findings=lambda: self.findings,
             page_size=page_size,
         )
+        if findings is None:
+            return grid_over(lambda: self.looking, showing=showing)
+        last = self.rounds[-1].number if self.rounds else 0
+        return grid_of_findings(findings, self.catalog, round=last, showing=showing)
 
     def decide(
         self, items: Sequence[str], action: Action, *, label: str | None = None, how: How = "person"

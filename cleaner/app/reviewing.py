@@ -1,42 +1,95 @@
-"""The grid over a round: joins what is shown, what is known of it, and what may be said of the rest."""
+"""The grid over a round, or over what a check has found: joins what is shown and what is known of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
 
 from cleaner.app.looking import Looking
-from cleaner.errors import CleanerError
+from cleaner.errors import CleanerError, InputError
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
+from cleaner.types import Catalog, Finding, Queue, strings
 
 
-def grid_over(
-    looking: Callable[[], Looking],
-    *,
-    journal: Journal,
-    picture: Callable[[str], bytes],
-    full: Callable[[str], bytes],
-    class_problem: Callable[[str], str | None],
-    page_size: int,
-) -> ReviewGrid:
+@dataclass(frozen=True, slots=True, eq=False)
+class Showing:
+    """What every grid of a project needs; see ReviewGrid."""
+
+    journal: Journal
+    picture: Callable[[str], bytes]
+    full: Callable[[str], bytes]
+    class_problem: Callable[[str], str | None]
+    findings: Callable[[], Sequence[Finding]]
+    page_size: int
+
+
+def grid_over(looking: Callable[[], Looking], *, showing: Showing) -> ReviewGrid:
     """Return a grid over what `looking` returns, asked anew for each thing: it follows new rounds."""
     now = looking()
     grid = ReviewGrid(
         now.dealer.queue(),
-        journal=journal,
-        picture=picture,
-        full=full,
+        journal=showing.journal,
+        picture=showing.picture,
+        full=showing.full,
         evidence=lambda identity: looking().evidence(identity),
         copies=lambda identity: looking().copies(identity),
         suggestions=lambda identity: looking().suggestions(identity),
-        class_problem=class_problem,
+        findings=showing.findings,
+        class_problem=showing.class_problem,
         round=now.round.number,
-        page_size=page_size,
+        page_size=showing.page_size,
         deal=now.dealer.deal,
     )
-    _tell_outlook(grid, looking, upcoming=page_size)
+    _tell_outlook(grid, looking, upcoming=showing.page_size)
     return grid
+
+
+def grid_of_findings(kind: str, catalog: Catalog, *, round: int, showing: Showing) -> ReviewGrid:
+    """Return a grid over the images with one kind of finding, or with any ("all"); needs no round.
+
+    What belongs together lies side by side. Raises InputError for a kind that nothing was found of.
+    """
+    findings = showing.findings()
+    return ReviewGrid(
+        queue_of_findings(kind, catalog, findings),
+        journal=showing.journal,
+        picture=showing.picture,
+        full=showing.full,
+        findings=showing.findings,
+        class_problem=showing.class_problem,
+        round=round,
+        page_size=showing.page_size,
+    )
+
+
+def queue_of_findings(kind: str, catalog: Catalog, findings: Sequence[Finding]) -> Queue:
+    """Return the images with findings of one kind, or of any ("all"), worst first, groups side by side."""
+    rows = catalog.positions()
+    shown = [f for f in findings if f.item in rows and kind in (f.kind, "all")]
+    if not shown:
+        kinds = sorted({finding.kind for finding in findings if finding.item in rows})
+        there = (
+            f"choose one of: {', '.join(kinds)}, all" if kinds else "there are no findings of images to show"
+        )
+        raise InputError(f"Nothing of the kind {kind!r} was found; {there}.")
+    severity = {f.item: f.severity for f in reversed(shown)}
+    taken = np.array([rows[item] for item in dict.fromkeys(f.item for f in shown)], dtype=np.intp)
+    unknown = np.full(len(taken), np.nan, dtype=np.float32)
+    return Queue(
+        vocab=catalog.vocab,
+        ids=catalog.ids[taken],
+        scores=np.array([severity[identity] for identity in catalog.ids[taken]], dtype=np.float32),
+        labels=catalog.labels[taken],
+        suggested=catalog.labels[taken],
+        confidence=unknown,
+        given_probs=unknown,
+        origins=strings([""] * len(taken)),
+        late=np.zeros(len(taken), dtype=bool),
+    )
 
 
 def _tell_outlook(grid: ReviewGrid, looking: Callable[[], Looking], *, upcoming: int) -> None:

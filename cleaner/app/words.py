@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from cleaner.progress import Progress
-from cleaner.types import Receipt, Round
+from cleaner.types import Finding, Receipt, Round
 
 NAMED = 5  # of a long list, before the rest is counted
 
@@ -70,6 +71,14 @@ def receipt_line(receipt: Receipt, *, undecided: bool = False) -> str:
     more = max(0, len(renamed) - NAMED) + max(0, len(receipt.failed) - NAMED)
     rest = f" And {more:,} more such." if more else ""
     return f"{count(len(receipt.done), 'file')} {verb}.{early}{names}{failed}{rest}"
+
+
+def one_of_each_group(findings: Iterable[Finding]) -> list[Finding]:
+    """Leave out of findings what only repeats another of its group from the other side."""
+    first: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        first.setdefault((finding.kind, finding.group or finding.detail), finding)
+    return list(first.values())
 
 
 def plain(text: str) -> str:

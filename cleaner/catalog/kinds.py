@@ -33,7 +33,16 @@ KINDS: Mapping[str, str] = MappingProxyType(
         # the same twice
         "conflicting duplicate": "The same file under two labels: at least one of them is wrong.",
         "leak": "The same file on both sides of the split: the result on the held-out images is too good.",
-        "duplicate": "The same file twice under one label. One is enough.",
+        "duplicate": "The same file, or the same pixels, twice under one label. One is enough.",
+        "conflicting near duplicate": "Nearly the same picture under two labels: one of them is wrong.",
+        "near duplicate leak": "Nearly the same picture on both sides of the split.",
+        "near duplicate": "Nearly the same picture twice: cut, turned, resized or saved anew.",
+        "conflicting lookalike": "To the model nearly the same picture, under two labels.",
+        "lookalike leak": "To the model nearly the same picture, on both sides of the split.",
+        "lookalike": "To the model nearly the same picture: another one of a series, perhaps.",
+        "not compared": "There are too many images to compare each with each other; equal files are found.",
+        # what a model adds
+        "outlier": "It looks like no other image here: it may not belong.",
         # how the picture looks
         "dark": "Nearly all of the picture is dark.",
         "light": "Nearly all of the picture is white.",

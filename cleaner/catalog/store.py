@@ -25,7 +25,7 @@ def save_catalog(catalog: Catalog, findings: tuple[Finding, ...], path: Path) ->
         "class_level": catalog.class_level,
         "labels_in": catalog.labels_in,
         "departed": dict(catalog.departed),
-        "findings": [[f.item, f.kind, f.severity, f.detail] for f in findings],
+        "findings": [[f.item, f.kind, f.severity, f.detail, f.group, f.advice] for f in findings],
     }
     columns: dict[str, Any] = {name: _pack("\0".join(getattr(catalog, name))) for name in _TEXTS}
     columns |= {name: getattr(catalog, name) for name in _NUMBERS}

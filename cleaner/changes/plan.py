@@ -6,6 +6,7 @@ Pure: the disk is not asked, so names that only the disk knows to be taken are s
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -46,11 +47,21 @@ def make_plan(catalog: Catalog, standing: Standing, *, disputed: int = 0) -> Pla
     return Plan(operations=operations, refusals=tuple(refusals), warnings=warnings)
 
 
+def plan_moves(catalog: Catalog, targets: Mapping[int, str]) -> Plan:
+    """Say how some images, by their rows, come to lie elsewhere under their own labels; touches nothing."""
+    drafts = [
+        replace(_kept_label(catalog.item(row)), target=target) for row, target in sorted(targets.items())
+    ]
+    return Plan(operations=_with_free_targets(catalog, operations=tuple(drafts)))
+
+
 def summary(plan: Plan) -> str:
     """Say in one sentence what a plan would do."""
     kinds = Counter(operation.kind for operation in plan.operations)
-    moved, trashed, along = kinds["move"], kinds["trash"], kinds["sidecar"]
-    parts = []
+    trashed, along = kinds["trash"], kinds["sidecar"]
+    moved = sum(op.kind == "move" and op.label != op.new_label for op in plan.operations)
+    sides = kinds["move"] - moved
+    parts = [f"{sides} {'image changes' if sides == 1 else 'images change'} folder"] if sides else []
     if moved:
         parts.append(f"{moved} {'image changes' if moved == 1 else 'images change'} class")
     if trashed:
@@ -100,6 +111,19 @@ def _operation(catalog: Catalog, *, row: int, decision: Decision) -> Operation:
         target=catalog.path_under(row, decision.label) if moved and decision.label else "",
         label=item.label,
         new_label=decision.label if moved else None,
+        digest=item.digest,
+        bytes=item.bytes,
+    )
+
+
+def _kept_label(item: Item) -> Operation:
+    return Operation(
+        item=item.id,
+        kind="move",
+        source=item.path,
+        target="",
+        label=item.label,
+        new_label=item.label,
         digest=item.digest,
         bytes=item.bytes,
     )

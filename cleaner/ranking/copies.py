@@ -1,6 +1,7 @@
 """Which images are near-copies of each other: crops, re-encodings, frames of one burst.
 
-It goes by embeddings alone and deletes nothing; equal files are known without it.
+By their pixels, which needs no model, and by embeddings, which also see another shot of the same thing. It
+deletes nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from cleaner.ranking.neighbours import Groups, Neighbours, check_groups
+from cleaner.ranking.pixelcopies import CLOSE as FARTHEST
+from cleaner.ranking.pixelcopies import Links
 from cleaner.ranking.rows import Rows
 from cleaner.types import Floats, Ints
 
@@ -46,14 +49,43 @@ def near_duplicates(
     pictures = np.arange(count) if equal is None else _numbered(check_groups(equal, count=count))
     classes = None if labels is None else _numbered(check_groups(labels, count=count))
     one, other, closeness = _links(neighbours.without(pictures), pictures)
-    kept, limit = np.ones(len(one), dtype=bool), CLOSE
+    most = min(MOST, max(2, int(SHARE * (int(pictures.max(initial=-1)) + 1))))
+    return _grouped(one, other, closeness / CLOSE, pictures=pictures, classes=classes, most=most)
+
+
+def copies(links: Links, *, equal: ArrayLike) -> Ints:
+    """Group copies by their pixels, [N], and equal files, which have one number in `equal` [N].
+
+    Each group is named by its first row. Pairs at no distance are one picture, as equal files are; the other
+    links chain, and a group of more than MOST pictures is cut as in `near_duplicates`.
+    """
+    of = _numbered(check_groups(equal, count=len(np.asarray(equal))))
+    same, count = links.distances == 0, int(of.max(initial=-1)) + 1
+    pictures = _parts(of[links.one[same]], of[links.other[same]], count=count)[of]
+    one, other = pictures[links.one], pictures[links.other]
+    nearness = links.distances / FARTHEST
+    return _grouped(one, other, nearness, pictures=pictures, classes=None, most=MOST)
+
+
+def joined(*groups: ArrayLike) -> Ints:
+    """Join several groupings of the same N rows: what one of them has together is together, [N]."""
+    rows = np.arange(len(np.asarray(groups[0])))
+    ends = [_named(_numbered(check_groups(each, count=len(rows)))) for each in groups]
+    return _named(_parts(np.tile(rows, len(ends)), np.concatenate(ends), count=len(rows)))
+
+
+def _grouped(
+    one: Rows, other: Rows, closeness: Floats, *, pictures: Rows, classes: Rows | None, most: int
+) -> Ints:
+    """Join links between pictures [L], of closeness 0 to 1, and cut what becomes too large, see above."""
+    kept, limit = np.ones(len(one), dtype=bool), 1.0
     while True:
         parts = _parts(one[kept], other[kept], count=int(pictures.max(initial=-1)) + 1)
-        cut = kept & _too_large(parts, pictures, classes)[parts[one]]
+        cut = kept & _too_large(parts, pictures, classes, most=most)[parts[one]]
         if not cut.any():
             return _named(parts[pictures])
         limit /= 2
-        kept &= ~cut | ((closeness < limit) & (limit > FAINT * CLOSE))
+        kept &= ~cut | ((closeness < limit) & (limit > FAINT))
 
 
 def _numbered(values: Groups) -> Rows:
@@ -79,9 +111,9 @@ def _parts(one: Rows, other: Rows, *, count: int) -> Rows:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.intp)
 
 
-def _too_large(parts: Rows, pictures: Rows, classes: Rows | None) -> NDArray[np.bool_]:
+def _too_large(parts: Rows, pictures: Rows, classes: Rows | None, *, most: int) -> NDArray[np.bool_]:
     """Mark the parts that are no group of copies any more."""
-    large = np.bincount(parts) > min(MOST, max(2, int(SHARE * len(parts))))
+    large = np.bincount(parts) > most
     if classes is not None:
         every = np.bincount(classes)
         cells, counts = np.unique(parts[pictures] * np.intp(len(every)) + classes, return_counts=True)

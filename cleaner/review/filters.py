@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cleaner.types import Decision, Queue, Standing
+from cleaner.types import Decision, Finding, Queue, Standing
 
 STATES: dict[str, Callable[[Decision | None], bool]] = {
     "undecided": lambda kept: kept is None,
@@ -22,12 +23,15 @@ STATES: dict[str, Callable[[Decision | None], bool]] = {
 }
 MOST_PAIRS = 40
 
+Issues: TypeAlias = Mapping[str, "tuple[Finding, ...]"]  # what was found of each image, worst first
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What to show of a queue; None, and a name of no letters, ask for nothing.
 
-    `given` and `suggested` are classes, `verdict` is a key of STATES, `name` a part of the id in any case.
+    `given` and `suggested` are classes, `verdict` is a key of STATES, `name` a part of the id in any case,
+    `issue` a kind of finding.
     """
 
     given: str | None = None
@@ -35,10 +39,28 @@ class Filter:
     origin: str | None = None
     verdict: str | None = None
     name: str = ""
+    issue: str | None = None
 
 
-def rows_found(queue: Queue, wanted: Filter, *, standing: Standing) -> NDArray[np.intp]:
-    """Return the rows that fit, in the order of the queue. A class that the queue has not fits no row."""
+def by_item(findings: Iterable[Finding]) -> Issues:
+    """Map each image to what was found of it, in their order."""
+    together: dict[str, tuple[Finding, ...]] = {}
+    for finding in findings:
+        together[finding.item] = (*together.get(finding.item, ()), finding)
+    return together
+
+
+def kinds_of(ids: Iterable[str], issues: Issues) -> list[tuple[str, int]]:
+    """Return the kinds of findings that some images have, with how many have each, by name."""
+    counts = Counter(kind for item in ids for kind in {finding.kind for finding in issues.get(item, ())})
+    return sorted(counts.items())
+
+
+def rows_found(queue: Queue, wanted: Filter, *, standing: Standing, issues: Issues) -> NDArray[np.intp]:
+    """Return the rows that fit, in the order of the queue; of an issue, what belongs together side by side.
+
+    A class that the queue has not fits no row.
+    """
     fits = np.ones(len(queue), dtype=bool)
     if wanted.given is not None:
         fits &= queue.labels == _code(queue, wanted.given)
@@ -52,7 +74,18 @@ def rows_found(queue: Queue, wanted: Filter, *, standing: Standing) -> NDArray[n
     if wanted.verdict is not None:
         fitting = STATES[wanted.verdict]
         rows = rows[[fitting(standing.get(queue.ids[row])) for row in rows]]
-    return rows
+    return rows if wanted.issue is None else _with_issue(queue, rows, kind=wanted.issue, issues=issues)
+
+
+def _with_issue(queue: Queue, rows: NDArray[np.intp], *, kind: str, issues: Issues) -> NDArray[np.intp]:
+    """Return the rows with one kind of finding, each group where the first of it is."""
+    found = {row: f for row in rows.tolist() for f in issues.get(queue.ids[row], ()) if f.kind == kind}
+    first: dict[str, int] = {}
+    for row, finding in found.items():
+        first.setdefault(finding.group or finding.item, row)
+    return np.array(
+        sorted(found, key=lambda row: (first[found[row].group or found[row].item], row)), dtype=np.intp
+    )
 
 
 def confused(queue: Queue, *, standing: Standing) -> list[tuple[str, str, int]]:

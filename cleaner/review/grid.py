@@ -6,7 +6,7 @@ reaches the disk, and no pixel ever lies in a trait.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -16,13 +16,13 @@ import traitlets
 
 from cleaner.errors import CleanerError, InputError
 from cleaner.review import protocol
-from cleaner.review.filters import Found, confused, rows_found
+from cleaner.review.filters import Found, by_item, confused, rows_found
 from cleaner.review.journal import Journal, repeats
 from cleaner.review.packing import Evidence, packed, packed_evidence
 from cleaner.review.pages import Pages
 from cleaner.review.protocol import Ask, Terms, parse, request_of, stands
 from cleaner.review.script import SCRIPT, STYLE
-from cleaner.types import Decision, How, Queue, Standing
+from cleaner.types import Decision, Finding, How, Queue, Standing
 
 PICTURE_THREADS = 4
 MOST_FOUND = 16  # filters whose results are kept, over all views of one grid
@@ -39,8 +39,9 @@ class ReviewGrid(anywidget.AnyWidget):
     is offered to give them the same. `class_problem` says why a name can't become a new class, None where it
     can; without it there are no new ones. `deal` fixes what lies on a page when that is first asked for;
     without it the queue says so from the beginning. `suggestions` returns further classes of an image with
-    their probabilities, likeliest first. `counts` follows the decisions and `revision` grows with each, for
-    others to observe. Only `outlook` is the caller's to write: what may be said of the errors that remain.
+    their probabilities, likeliest first, `findings` what a check has found; both of images by their ids, the
+    latter asked for whenever a queue is shown. `counts` follows the decisions and `revision` grows with each,
+    for others to observe. Only `outlook` is the caller's to write: what may be said of what remains.
     """
 
     _esm = SCRIPT
@@ -65,6 +66,7 @@ class ReviewGrid(anywidget.AnyWidget):
         evidence: Callable[[str], Evidence | None] | None = None,
         copies: Callable[[str], Sequence[str]] = lambda _: (),
         suggestions: Callable[[str], Sequence[tuple[str, float]]] = lambda _: (),
+        findings: Callable[[], Iterable[Finding]] = tuple,
         class_problem: Callable[[str], str | None] | None = None,
         round: int = 1,
         page_size: int = 24,
@@ -76,6 +78,7 @@ class ReviewGrid(anywidget.AnyWidget):
         self._journal = journal
         self._picture, self._full, self._evidence = picture, full or picture, evidence
         self._class_problem, self._copies, self._suggestions = class_problem, copies, suggestions
+        self._findings = findings
         self._pages = Pages(queue, page_size=page_size, round=round, epoch=0)
         self._found: dict[int, Found] = {}
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="cleaner-page")
@@ -95,7 +98,10 @@ class ReviewGrid(anywidget.AnyWidget):
     def show(self, queue: Queue, *, round: int, deal: Deal | None = None) -> None:
         """Replace the queue, for a new round; the view opens at the first page with an undecided image."""
         before, self._deal = self._pages, deal
-        self._pages = Pages(queue, page_size=before.page_size, round=round, epoch=before.epoch + 1)
+        issues = by_item(self._findings())
+        self._pages = Pages(
+            queue, page_size=before.page_size, round=round, epoch=before.epoch + 1, issues=issues
+        )
         self._found.clear()
         standing = self._journal.standing()
         self._count(standing)
@@ -207,7 +213,7 @@ class ReviewGrid(anywidget.AnyWidget):
     def _send_found(self, pages: Pages, request: int | None, ask: protocol.AskFind) -> None:
         """Look for images, keep what was found under a number, and send how much it is."""
         standing = self._journal.standing()
-        rows = rows_found(pages.queue, ask.filter, standing=standing)
+        rows = rows_found(pages.queue, ask.filter, standing=standing, issues=pages.issues)
         found = Found([pages.queue.ids[row] for row in rows], page_size=pages.page_size)
         number = max(self._found, default=0) + 1
         self._found[number] = found

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from cleaner.review.filters import Issues, kinds_of
 from cleaner.review.protocol import Terms
 from cleaner.types import Candidate, Queue, Standing
 
@@ -27,6 +28,7 @@ class Pages:
     page_size: int
     round: int
     epoch: int
+    issues: Issues = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -41,7 +43,13 @@ class Pages:
     @property
     def terms(self) -> Terms:
         """Return what the browser may speak of."""
-        return Terms(label_of=self.label_of, vocab=self.queue.vocab, pages=self.count)
+        kinds = tuple(kind for kind, _ in self.kinds)
+        return Terms(label_of=self.label_of, vocab=self.queue.vocab, pages=self.count, issues=kinds)
+
+    @cached_property
+    def kinds(self) -> list[tuple[str, int]]:
+        """Return the kinds of findings in the queue, with how many images have each."""
+        return kinds_of(self.queue.ids, self.issues)
 
     def label_of(self, item: str) -> str | None:
         """Return the label an image has now, None if it is not in the queue."""
@@ -71,6 +79,7 @@ class Pages:
             "pages": self.count,
             "round": self.round,
             "epoch": self.epoch,
+            "issues": self.kinds,
         }
 
     def counts(self, standing: Standing) -> dict[str, int]:
@@ -89,6 +98,8 @@ class Pages:
     def tile(self, row: int, *, others: Sequence[tuple[str, float]] = ()) -> dict[str, Any]:
         """Describe one image for the browser, without its pixels; `others` are further classes to offer."""
         candidate = self.queue.candidate(row)
+        found = self.issues.get(candidate.id, ())
+        reasons = list(candidate.reasons) if np.isfinite(self.queue.given_probs[row]) else []
         return {
             "id": candidate.id,
             "given": candidate.label,
@@ -96,7 +107,9 @@ class Pages:
             "confidence": _finite(candidate.confidence),
             "suggestions": _suggestions(candidate, others),
             "origin": candidate.origin,
-            "reasons": list(candidate.reasons) if np.isfinite(self.queue.given_probs[row]) else [],
+            "reasons": [*reasons, *(finding.detail for finding in found)],
+            "issues": list(dict.fromkeys(finding.kind for finding in found)),
+            "advice": next((finding.advice for finding in found if finding.advice), None),
         }
 
 

@@ -88,7 +88,7 @@ class Terms:
     """What a message may speak of; `label_of` gives an image's present label, None outside the queue.
 
     `found` maps the numbers of what filters found to their pages; `class_problem` says why a name can't
-    become a new class, None where it can; without it no class can be added.
+    become a new class, None where it can; without it no class can be added. `issues` are kinds of findings.
     """
 
     label_of: Callable[[str], str | None]
@@ -96,6 +96,7 @@ class Terms:
     pages: int
     found: Mapping[int, int] = field(default_factory=dict)
     class_problem: Callable[[str], str | None] | None = None
+    issues: tuple[str, ...] = ()
 
 
 def request_of(message: object) -> int | None:
@@ -153,7 +154,7 @@ def _ask_find(message: Message, terms: Terms) -> AskFind:
     name = entry.get("name")
     if not isinstance(name, str) or len(name) > LONGEST_NAME:
         raise Refused(f"A file name to look for has at most {LONGEST_NAME} characters.")
-    return AskFind(Filter(given, suggested, origin, verdict, name))
+    return AskFind(Filter(given, suggested, origin, verdict, name, _choice(entry.get("issue"), terms.issues)))
 
 
 def _choice(value: object, choices: Sequence[str]) -> str | None:

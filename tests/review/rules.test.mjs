@@ -7,7 +7,7 @@ import {
 } from "../../cleaner/review/static/rules.mjs";
 
 const tile = { id: "a.jpg", given: "cat", suggested: "dog", confidence: 0.93, suggestions: [["dog", 0.93], ["cow", 0.04]], origin: "held-out",
-  reasons: [], sentence: null, bytes: null };
+  reasons: [], issues: [], advice: null, sentence: null, bytes: null };
 const keep = (id) => ({ id, action: "keep", label: null });
 
 test("the first nine classes take the digits in order", () => {
@@ -197,7 +197,11 @@ test("a command makes a verdict, and none where the picture has no such class", 
   assert.equal(verdictOf(tile, "accept", keys).label, "dog");
   assert.equal(verdictOf(tile, "suggestion 2", keys).label, "cow");
   assert.equal(verdictOf(tile, "suggestion 3", keys), null);
-  assert.equal(verdictOf({ ...tile, suggested: null, suggestions: [] }, "accept", keys), null);
+  const agreed = { ...tile, suggested: null, suggestions: [] };
+  assert.equal(verdictOf(agreed, "accept", keys), null);
+  assert.deepEqual(verdictOf({ ...agreed, advice: "delete" }, "accept", keys), { id: "a.jpg", action: "delete", label: null });
+  assert.equal(verdictOf({ ...agreed, advice: "delete" }, "suggestion 2", keys), null);
+  assert.deepEqual(verdictOf({ ...tile, advice: "delete" }, "accept", keys).action, "relabel"); // a wrong label comes first
   assert.equal(verdictOf(tile, "9", keys), null);
   assert.equal(verdictOf(tile, "remove", keys).action, "delete");
 });
@@ -223,6 +227,8 @@ test("a filter is told in words", () => {
   assert.ok(isNarrow(pair));
   assert.equal(filterTold(pair), "cat → dog, not decided");
   assert.equal(filterTold({ ...EVERYTHING, given: "cat", name: "IMG" }), "labelled cat, named “IMG”");
+  assert.equal(filterTold({ ...EVERYTHING, issue: "near duplicate", verdict: "undecided" }), "flagged near duplicate, not decided");
+  assert.ok(isNarrow({ ...EVERYTHING, issue: "blurry" }));
 });
 
 test("the whole picture is fitted into the middle of its stage", () => {

@@ -15,7 +15,7 @@ from cleaner.review.database import writing
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
 from cleaner.review.packing import Evidence
-from cleaner.types import Queue, strings
+from cleaner.types import Finding, Queue, strings
 from tests.support.stage import HeardGrid
 
 VOCAB = ("cat", "dog", "cow")
@@ -284,6 +284,41 @@ def test_a_filter_finds_in_the_order_of_the_queue_and_what_it_found_stays(grid: 
     grid.ask("decide", verdicts=[keep("6.jpg")])
     assert ids_on(grid, 0, answer["found"]) == ["3.jpg", "6.jpg", "9.jpg"]
     assert found(grid, given="cat", verdict="undecided")["total"] == 2
+
+
+def test_pictures_are_found_by_what_a_check_says_and_a_group_lies_side_by_side(journal: Journal) -> None:
+    checks = [
+        Finding(f"{item}.jpg", kind, 0.4, f"{item} is {kind}.", group, advice)
+        for item, kind, group, advice in (
+            (1, "duplicate", "a", "keep"),
+            (8, "duplicate", "a", "delete"),
+            (3, "duplicate", "b", ""),
+            (5, "duplicate", "b", ""),
+            (3, "dark", "", ""),
+            (77, "blurry", "", ""),
+        )
+    ]
+    grid = HeardGrid(a_queue(10), journal=journal, picture=picture, findings=lambda: checks)
+    assert grid.state["issues"] == [("dark", 1), ("duplicate", 4)]
+    answer = found(grid, issue="duplicate")
+    tiles = {tile["id"]: tile for tile in grid.ask("page", page=0, found=answer["found"])[0]["tiles"]}
+    assert list(tiles) == ["1.jpg", "8.jpg", "3.jpg", "5.jpg"]
+    assert [tile["advice"] for tile in tiles.values()] == ["keep", "delete", None, None]
+    assert tiles["3.jpg"]["issues"] == ["duplicate", "dark"]
+    assert tiles["3.jpg"]["reasons"][-2:] == ["3 is duplicate.", "3 is dark."]
+    assert found(grid, issue="dark", given="cat")["total"] == 1
+    assert "'blurry' is nothing that a filter" in found(grid, issue="blurry")["sentence"]
+    grid.close()
+
+
+def test_a_new_queue_has_the_findings_of_its_time(journal: Journal) -> None:
+    checks: list[Finding] = []
+    grid = HeardGrid(a_queue(10), journal=journal, picture=picture, findings=lambda: checks)
+    assert grid.state["issues"] == []
+    checks.append(Finding("4.jpg", "dark", 0.3, "4.jpg is dark."))
+    grid.show(a_queue(5), round=5)
+    assert grid.state["issues"] == [("dark", 1)]
+    grid.close()
 
 
 def test_pages_of_a_filter_are_counted_by_themselves(grid: HeardGrid) -> None:

@@ -228,8 +228,10 @@ TWIN = """async (source) => {
   const script = new Blob([source], { type: "text/javascript" });
   const { default: grid } = await import(URL.createObjectURL(script));
   const tile = (id) => ({ id, given: "cat", suggested: "dog", confidence: 0.9, origin: "held-out",
-    suggestions: [["dog", 0.9]], reasons: [], sentence: "No picture here.", bytes: null });
-  const traits = { state: { vocab: ["cat", "dog"], total: 2, page_size: 24, pages: 1, round: 1, epoch: 1 },
+    suggestions: [["dog", 0.9]], reasons: [], issues: [], advice: null,
+    sentence: "No picture here.", bytes: null });
+  const traits = { state: { vocab: ["cat", "dog"], total: 2, page_size: 24, pages: 1, round: 1, epoch: 1,
+      issues: [] },
     counts: { total: 2, reviewed: 0, errors: 0 }, offers: {}, added: [], outlook: "" };
   const heard = {};
   window.asked = [];

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Engine
 
 from cleaner.errors import UnreadableImage
 from cleaner.review.journal import Journal
-from cleaner.types import Queue
+from cleaner.types import Finding, Queue
 from tests.review import pictures
 from tests.support.stage import HeardGrid, staged
 
@@ -244,6 +244,33 @@ def test_pictures_are_found_by_verdict_and_by_name(page: Page) -> None:
     expect(note(page)).to_contain_text("No picture fits this filter.")
     note(page).get_by_role("button").click()
     expect(page.locator(".tile")).to_have_count(24)
+
+
+def test_what_a_check_found_is_on_the_tiles_and_its_advice_is_accepted_with_a_key(
+    browser: Browser, make: Callable[..., HeardGrid], journal: Journal
+) -> None:
+    twins = [
+        Finding(f"dogs/{at:04d}.jpg", "near duplicate", 0.4, f"{at} is a copy.", "twins", advice)
+        for at, advice in ((2, "keep"), (8, "delete"), (14, "delete"))
+    ]
+    found = [*twins, Finding("dogs/0004.jpg", "<b>blurry</b>", 0.3, "It is blurred.")]
+    page = staged(browser, make(findings=lambda: found))
+    expect(page.locator(".tile .issue")).to_have_text(
+        ["near duplicate", "<b>blurry</b>", *["near duplicate"] * 2]
+    )
+    shot(page, "findings")
+    page.locator(".tiles").focus()
+    page.keyboard.press("l")
+    page.get_by_label("Finding", exact=True).select_option(label="near duplicate (3)")
+    expect(page.locator(".status .among")).to_have_text("3 pictures flagged near duplicate")
+    expect(page.locator(".tile .model .suggested")).to_have_text(["keep this one", "remove", "remove"])
+    shot(page, "findings-filtered")
+    page.locator(".tiles").focus()
+    press(page, "Control+a", "Enter")
+    assert {item: action for item, (action, _) in said(journal).items()} == {
+        twin.item: twin.advice for twin in twins
+    }
+    page.close()
 
 
 def test_a_sprint_goes_through_the_pair_confused_most_then_the_next(page: Page, journal: Journal) -> None:

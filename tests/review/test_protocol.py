@@ -29,6 +29,7 @@ TERMS = Terms(
     pages=3,
     found={7: 2},
     class_problem=lambda name: "it has a slash" if "/" in name else None,
+    issues=("blurry",),
 )
 ANYTHING = {"given": None, "suggested": None, "origin": None, "verdict": None, "name": ""}
 
@@ -54,9 +55,18 @@ def test_each_kind_of_message_is_understood() -> None:
     assert parse(message(kind="redo"), terms=TERMS) == AskRedo()
     assert parse(message(kind="full", id="a.jpg"), terms=TERMS) == AskFull("a.jpg")
     assert parse(message(kind="evidence", id="b.jpg"), terms=TERMS) == AskEvidence("b.jpg")
-    wanted = {**ANYTHING, "given": "cat", "origin": "held-out", "verdict": "errors", "name": "IMG"}
+    wanted = {
+        **ANYTHING,
+        "given": "cat",
+        "origin": "held-out",
+        "verdict": "errors",
+        "name": "IMG",
+        "issue": "blurry",
+    }
     found = parse(message(kind="find", filter=wanted), terms=TERMS)
-    assert found == AskFind(Filter(given="cat", origin="held-out", verdict="errors", name="IMG"))
+    assert found == AskFind(
+        Filter(given="cat", origin="held-out", verdict="errors", name="IMG", issue="blurry")
+    )
     asked = parse(verdicts(entry(), entry(id="b.jpg", action="relabel", label="cow")), terms=TERMS)
     assert asked == AskDecide((("a.jpg", "keep", None), ("b.jpg", "relabel", "cow")))
 
@@ -84,6 +94,7 @@ def test_each_kind_of_message_is_understood() -> None:
         (message(kind="find", filter={**ANYTHING, "given": "lynx"}), "'lynx' is nothing that a filter"),
         (message(kind="find", filter={**ANYTHING, "verdict": "__class__"}), "is nothing that a filter"),
         (message(kind="find", filter={**ANYTHING, "origin": ["held-out"]}), "is nothing that a filter"),
+        (message(kind="find", filter={**ANYTHING, "issue": "dark"}), "is nothing that a filter"),
         (message(kind="find", filter={**ANYTHING, "name": "x" * 501}), "at most 500 characters"),
         (message(kind="find", filter={**ANYTHING, "name": None}), "at most 500 characters"),
         (message(verdicts="keep"), "did not come as a list"),

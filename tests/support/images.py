@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 
 def colour_fields(
@@ -59,3 +59,16 @@ def planted_error(root: Path, *, each: int, side: int = 32) -> Path:
     colour_fields(root, each=each, side=side)
     (root / "black" / "000.png").rename(root / "teddy" / "planted.png")
     return root
+
+
+def scene(number: int, *, width: int = 96, height: int = 72) -> Image.Image:
+    """Draw a picture of its own: overlapping shapes in random colours, with something to see everywhere."""
+    random = np.random.default_rng([7, number])
+    image = Image.new("RGB", (4 * width, 4 * height), tuple(random.integers(0, 256, 3).tolist()))
+    draw = ImageDraw.Draw(image)
+    for _ in range(25):
+        x, y = random.uniform(0, 4 * width), random.uniform(0, 4 * height)
+        across, down = random.uniform(0.05, 0.4, 2) * 4 * width
+        shape = draw.ellipse if random.random() < 0.5 else draw.rectangle
+        shape((x - across / 2, y - down / 2, x + across / 2, y + down / 2), tuple(random.integers(0, 256, 3)))
+    return image.resize((width, height), Image.Resampling.LANCZOS)

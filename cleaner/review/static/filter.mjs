@@ -9,7 +9,7 @@ const TYPING = 250; // milliseconds after the last letter of a file name
 
 /** A row of choices above the pictures. */
 export class FilterBar {
-  /** @param {{vocab: () => string[], wanted: (filter: Filter) => void, offers: {evidence?: boolean}}} grid */
+  /** @param {{vocab: () => string[], issues: () => [string, number][], wanted: (filter: Filter) => void, offers: {evidence?: boolean}}} grid */
   constructor(grid) {
     this.grid = grid;
     /** @type {Filter} */ this.filter = EVERYTHING;
@@ -18,11 +18,12 @@ export class FilterBar {
     this.suggested = this.select("Suggested");
     this.origin = this.select("Scored");
     this.verdict = this.select("Verdict");
+    this.issue = this.select("Finding");
     this.pair = this.select("Confused pair");
     this.name = /** @type {HTMLInputElement} */ (make("input", { type: "search", placeholder: "part of the file name", "aria-label": "File name", maxlength: "500", spellcheck: "false" }));
     const evidence = grid.offers.evidence ? [this.toggle("evidence", "Evidence", "Typical pictures of both classes (E)")] : [];
     this.element = make("div", { class: "filter", hidden: true, role: "search", "aria-label": "Filter" },
-      ...[this.given, this.suggested, this.pair, this.origin, this.verdict].map(labelled), labelled(this.name),
+      ...[this.given, this.suggested, this.pair, this.issue, this.origin, this.verdict].map(labelled), labelled(this.name),
       button("everything", "Show the whole queue again", "Clear"), make("span", { class: "gap" }),
       this.toggle("sprint", "Sprint", "Through the pair of classes that is confused most (S)"), this.toggle("blind", "Blind", "Hide labels until a key is pressed (B)"), ...evidence);
   }
@@ -39,7 +40,7 @@ export class FilterBar {
 
   /** @param {AbortSignal} signal */
   listen(signal) {
-    for (const select of [this.given, this.suggested, this.origin, this.verdict]) select.addEventListener("change", () => this.chosen(), { signal });
+    for (const select of [this.given, this.suggested, this.issue, this.origin, this.verdict]) select.addEventListener("change", () => this.chosen(), { signal });
     this.pair.addEventListener("change", () => this.choosePair(), { signal });
     this.name.addEventListener("input", () => this.typed(), { signal });
     signal.addEventListener("abort", () => clearTimeout(this.timer));
@@ -65,6 +66,9 @@ export class FilterBar {
     fill(this.origin, "any", Object.keys(ORIGINS).map((name) => [name, name]), this.filter.origin);
     fill(this.verdict, "any", Object.entries(STATES), this.filter.verdict);
     fill(this.pair, "any", this.pairs.map(([given, suggested, waiting], at) => [String(at), `${given} → ${suggested} (${waiting} to decide)`]), this.pairNow());
+    const issues = this.grid.issues();
+    fill(this.issue, "any", issues.map(([kind, many]) => [kind, `${kind} (${many.toLocaleString("en")})`]), this.filter.issue);
+    /** @type {HTMLElement} */ (this.issue.parentElement).hidden = !issues.length;
     if (document.activeElement !== this.name) this.name.value = this.filter.name;
     this.element.classList.toggle("narrow", isNarrow(this.filter));
   }
@@ -75,7 +79,7 @@ export class FilterBar {
   }
 
   chosen() {
-    this.grid.wanted({ given: chosenIn(this.given), suggested: chosenIn(this.suggested), origin: chosenIn(this.origin), verdict: chosenIn(this.verdict), name: this.name.value });
+    this.grid.wanted({ given: chosenIn(this.given), suggested: chosenIn(this.suggested), origin: chosenIn(this.origin), verdict: chosenIn(this.verdict), issue: chosenIn(this.issue), name: this.name.value });
   }
 
   choosePair() {

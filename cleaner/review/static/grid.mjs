@@ -82,7 +82,7 @@ class View {
     this.picker = new Picker(this.prefix, { vocab: () => this.vocab, mayAdd: () => this.model.get("offers").classes,
       choose: (label, isNew) => this.choose(label, isNew), leave: () => this.focus() });
     this.full = new FullView({ picture: (id) => this.wire.ask("full", { id }).then(pictureIn), closed: () => { this.drawNote(); this.focus(); } });
-    this.filters = new FilterBar({ vocab: () => this.vocab, wanted: (filter) => this.narrow(filter), offers: this.model.get("offers") });
+    this.filters = new FilterBar({ vocab: () => this.vocab, issues: () => this.model.get("state").issues, wanted: (filter) => this.narrow(filter), offers: this.model.get("offers") });
     this.head = make("div", { class: "head" }, make("div", { class: "bar" }, this.status, this.buildToolbar()), this.bar, this.outlook,
       this.filters.element, this.note, this.about, this.strip.element);
     this.root = make("section", { class: "cleaner-grid", "aria-label": "Review" },
@@ -412,6 +412,7 @@ class View {
     this.ledger.saved.clear();
     this.evidence.clear();
     this.drawLegend();
+    if (!this.model.get("state").issues.some(([kind]) => kind === this.filter.issue)) this.filter = { ...this.filter, issue: null };
     if (isNarrow(this.filter)) return this.narrow(this.filter);
     this.enter({ found: null, total, pages });
   }

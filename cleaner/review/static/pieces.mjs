@@ -1,6 +1,6 @@
 // Small pieces of the page: elements, signs, names, pictures, tiles. Texts are never read as HTML.
 
-import { ORIGINS, percent } from "./rules.mjs";
+import { ADVICE, ORIGINS, percent } from "./rules.mjs";
 
 /** @typedef {import("./rules.mjs").Tile} Tile */
 /** @typedef {{tile: Tile, image: HTMLImageElement | null}} Shown */
@@ -114,11 +114,15 @@ export function copyOf(image) {
 /** A picture, or the sentence in its place. @param {{tile: {sentence: string | null}, image: HTMLElement | null}} shown */
 export const pictureOf = ({ tile, image }) => image ?? make("p", { class: "sentence", dir: "auto" }, tile.sentence ?? "");
 
-/** Say what the model makes of a picture: another class, or the same. @param {Tile} tile */
+/** Say what the model makes of a picture, another class or the same, or else what to do with a copy. @param {Tile} tile */
 export function modelLine(tile) {
+  if (tile.suggested === null && tile.advice) return [icon(tile.advice === "keep" ? "check" : "cross"), heard("; suggested: "), make("span", { class: "suggested" }, ADVICE[tile.advice])];
   return tile.suggested === null ? [make("span", { class: "agrees" }, tile.confidence === null ? "no suggestion" : "model agrees")]
     : [icon("arrow"), heard("; the model suggests "), named(tile.suggested, "suggested")];
 }
+
+/** Chips with what a check has found of a picture; no line where that is nothing. @param {Tile} tile */
+export const chipsOf = (tile) => (tile.issues.length ? [make("div", { class: "line issues" }, heard("; "), ...tile.issues.map((kind) => named(kind, "issue")))] : []);
 
 /** Draw one tile, without its verdict. @param {Shown} shown @param {number} at @param {number} row @param {string} prefix */
 export function drawTile({ tile, image }, at, row, prefix) {
@@ -127,7 +131,7 @@ export function drawTile({ tile, image }, at, row, prefix) {
   const caption = make("div", { class: "caption" },
     make("div", { class: "line" }, heard("; "), named(tile.given, "given")),
     make("div", { class: "line model" }, ...modelLine(tile)),
-    make("div", { class: "line facts" }, heard("; "), make("span", { title: tile.reasons.join("; ") }, percent(tile.confidence)), ...origin), heard(`; ${tile.id}`));
+    make("div", { class: "line facts" }, heard("; "), make("span", { title: tile.reasons.join("; ") }, percent(tile.confidence)), ...origin), ...chipsOf(tile), heard(`; ${tile.id}`));
   const cell = make("div", { role: "gridcell", id: `${prefix}-${at}`, class: "cell" }, photo, caption);
   return make("div", { role: "row", "aria-rowindex": String(row + 1), class: "tile", "data-at": String(at) }, cell);
 }

@@ -11,10 +11,12 @@
  * @property {[string, number | null][]} suggestions other classes with their probabilities, likeliest first
  * @property {string} origin
  * @property {string[]} reasons
+ * @property {string[]} issues kinds of what a check has found of it
+ * @property {"keep" | "delete" | null} advice what would be done with it, of several copies
  * @property {string | null} sentence shown instead of a picture
  * @property {[number, number] | null} bytes offset and length of the picture in the message's buffer
  */
-/** @typedef {{given: string | null, suggested: string | null, origin: string | null, verdict: string | null, name: string}} Filter */
+/** @typedef {{given: string | null, suggested: string | null, origin: string | null, verdict: string | null, issue: string | null, name: string}} Filter */
 /** @typedef {{scale: number, x: number, y: number}} Zoom a picture's pixel p lies at x + p · scale of its stage */
 /** @typedef {{width: number, height: number}} Size */
 
@@ -48,6 +50,9 @@ export const VERDICTS = {
   clear: { word: "no verdict", icon: "back", key: "C" },
 };
 
+/** What is suggested for one of several copies, in words. */
+export const ADVICE = { keep: "keep this one", delete: "remove" };
+
 export const ORIGINS = {
   "held-out": "The model never learned from this picture.",
   "in-sample": "The model learned from this picture, so it may have memorised a wrong label.",
@@ -57,7 +62,7 @@ export const ORIGINS = {
 /** @type {[string[], string][]} */
 export const HELP = [
   [["Space"], "the label is fine"],
-  [["Enter"], "accept the model’s suggestion"],
+  [["Enter"], "accept the suggestion: a class, or which copy to keep"],
   [["Shift+2–5"], "accept its second to fifth suggestion"],
   [["1–9"], "relabel to the class shown below the grid"],
   [["/"], "relabel to any class, or to a new one: type a few letters"],
@@ -193,12 +198,13 @@ export function relabelled(tile, label) {
 
 /**
  * Make the verdict that a command asks for, null where it asks for none on this picture: a suggestion that
- * there is not, a digit without a class.
+ * there is not, a digit without a class. Where no class is suggested, the advice on a copy is accepted.
  * @param {Tile} tile @param {string} command @param {Map<string, string>} keys digit to class @returns {Verdict | null}
  */
 export function verdictOf(tile, command, keys) {
   const action = { fine: "keep", remove: "delete", unsure: "unsure", clear: "clear" }[command];
   if (action) return { id: tile.id, action, label: null };
+  if (command === "accept" && tile.suggested === null && tile.advice) return { id: tile.id, action: tile.advice, label: null };
   const [word, number] = command === "accept" ? ["suggestion", "1"] : command.split(" ");
   const label = word === "suggestion" ? tile.suggestions[Number(number) - 1]?.[0] : keys.get(command);
   return label === undefined ? null : relabelled(tile, label);
@@ -242,7 +248,7 @@ export function paceOf(times) {
 // --- filters ---------------------------------------------------------------------------------------
 
 /** @type {Filter} */
-export const EVERYTHING = { given: null, suggested: null, origin: null, verdict: null, name: "" };
+export const EVERYTHING = { given: null, suggested: null, origin: null, verdict: null, issue: null, name: "" };
 
 /** @param {Filter} filter */
 export const isNarrow = (filter) => Object.values(filter).some((value) => value !== null && value !== "");
@@ -254,7 +260,7 @@ export const STATES = { undecided: "not decided", decided: "decided", errors: "f
 export function filterTold(filter) {
   const pair = filter.given !== null && filter.suggested !== null ? [`${filter.given} → ${filter.suggested}`]
     : [filter.given !== null && `labelled ${filter.given}`, filter.suggested !== null && `seen as ${filter.suggested}`];
-  const rest = [filter.origin, filter.verdict && STATES[filter.verdict], filter.name && `named “${filter.name}”`];
+  const rest = [filter.issue && `flagged ${filter.issue}`, filter.origin, filter.verdict && STATES[filter.verdict], filter.name && `named “${filter.name}”`];
   return [...pair, ...rest].filter(Boolean).join(", ");
 }
 

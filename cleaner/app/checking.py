@@ -1,0 +1,150 @@
+"""The check of a folder: what is listed, what is there twice, and on which side of the split it falls.
+
+It keeps what it found of copies by content, so that a check of an unchanged folder compares nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cleaner.app.features import Features, load_features
+from cleaner.app.rounds import round_folder
+from cleaner.app.sources import Source
+from cleaner.catalog.findings import copies as found_copies
+from cleaner.catalog.findings import lookalikes, order
+from cleaner.catalog.scan import scan
+from cleaner.catalog.sides import with_sides
+from cleaner.catalog.sketches import Sketched, Sketches
+from cleaner.catalog.store import save_catalog
+from cleaner.progress import Report, Stop
+from cleaner.ranking.copies import copies, joined
+from cleaner.ranking.pixelcopies import links
+from cleaner.types import Catalog, Finding, Ints, Round, Split, Strings
+
+_FILE = "copies.json"
+LIMIT = 100_000  # images; comparing so many takes a quarter of an hour, twice as many an hour
+
+
+class Check:
+    """The check of one dataset. `moved` tells where files were put, `chosen` which side a person wants."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        moved: Callable[[], Mapping[str, str]],
+        chosen: Callable[[], Mapping[str, Split]],
+    ) -> None:
+        self._source, self._home, self._moved, self._chosen = source, source.home, moved, chosen
+        self._by_model: tuple[int, str, tuple[Finding, ...]] | None = None
+
+    def __call__(
+        self, known: Catalog | None, *, report: Report, stopped: Stop
+    ) -> tuple[Catalog, tuple[Finding, ...]]:
+        """Scan the folder, find what is there twice, and keep and return its catalog and its findings.
+
+        `known` is the catalog of the last check. Copies are put on one side of a split that follows from
+        content.
+        """
+        listed, findings = scan(
+            self._source.root,
+            listing=self._source.list(),
+            known=known,
+            moved=self._moved(),
+            report=report,
+            stopped=stopped,
+        )
+        catalog, twice = self._twice(listed, report=report, stopped=stopped)
+        every = by_severity(findings, twice)
+        save_catalog(catalog, every, self._home / "catalog.npz")
+        return catalog, every
+
+    def by_model(self, catalog: Catalog | None, rounds: Sequence[Round]) -> tuple[Finding, ...]:
+        """Return what the features of the last of some rounds add to a check; asked again, it is known."""
+        if catalog is None or not rounds:
+            return ()
+        number = rounds[-1].number
+        if self._by_model is None or self._by_model[:2] != (number, catalog.digest()):
+            features = load_features(round_folder(self._home / "rounds", number))
+            found = [] if features is None else by_features(self._home, catalog, features)
+            self._by_model = number, catalog.digest(), tuple(found)
+        return self._by_model[2]
+
+    def _twice(self, listed: Catalog, *, report: Report, stopped: Stop) -> tuple[Catalog, list[Finding]]:
+        """Look for copies; return the catalog with each group on one side, and what was found."""
+        chosen = self._chosen()
+        if len(listed) > LIMIT:
+            said = f"More than {LIMIT:,} images are not compared with each other: only equal files are found."
+            equal = known_copies(self._home, listed.digests)
+            return with_sides(listed, equal, chosen=chosen), [Finding("", "not compared", 0.2, said)]
+        seen = Sketches(self._home / "sketches").of(listed, report=report, stopped=stopped)
+        groups = _compared(listed, seen, home=self._home, report=report, stopped=stopped)
+        catalog = with_sides(listed, groups, chosen=chosen)
+        return catalog, found_copies(catalog, groups, looks=seen.looks, sharpness=seen.sharpness)
+
+
+def by_severity(*found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return all findings, the worst first, and what belongs together side by side."""
+    return tuple(sorted(chain(*found), key=order))
+
+
+def known_copies(home: Path, digests: Strings) -> Ints:
+    """Return the groups of copies [N] that the last check found among images; equal files are one group."""
+    first = {digest: group[0] for group in _kept(home)["groups"] for digest in group}
+    names = np.array([first.get(digest, digest) for digest in digests], dtype=str)
+    return np.unique(names, return_inverse=True)[1].astype(np.int32)
+
+
+def by_features(home: Path, catalog: Catalog, features: Features) -> list[Finding]:
+    """Return what the features of a round add to a check: lookalikes, and images like none.
+
+    Images that have come since the round are left out; those that have gone say nothing.
+    """
+    row = {digest: number for number, digest in enumerate(features.digests)}
+    there = np.array([at for at, digest in enumerate(catalog.digests) if digest in row], dtype=np.intp)
+    of_round = np.array([row[digest] for digest in catalog.digests[there]], dtype=np.intp)
+    known = known_copies(home, catalog.digests)
+    groups = len(features.digests) + np.arange(len(catalog))
+    groups[there] = features.groups[of_round]
+    odd = [
+        Finding(catalog.ids[at], "outlier", 0.3, f"{catalog.paths[at]} looks like no other image here.")
+        for at in there[features.lonely(home)[of_round]].tolist()
+    ]
+    return [*lookalikes(catalog, joined(groups, known), known=known), *odd]
+
+
+def _compared(catalog: Catalog, seen: Sketched, *, home: Path, report: Report, stopped: Stop) -> Ints:
+    """Compare all pictures, unless all of them were compared before; return the groups of copies [N]."""
+    if not set(catalog.digests) <= set(_kept(home)["compared"]):
+        _, rows = np.unique(catalog.digests.astype(str), return_index=True)
+        sizes = np.stack([catalog.widths[rows], catalog.heights[rows]], axis=1)
+        found = links(seen.grey[rows], sizes, report=report, stopped=stopped)
+        looks = np.unique(seen.looks[rows].astype(str), return_inverse=True)[1]
+        _keep(home, digests=catalog.digests[rows], groups=copies(found, equal=looks))
+    return known_copies(home, catalog.digests)
+
+
+def _kept(home: Path) -> dict[str, list[Any]]:
+    """Return the digests that were compared, and the groups of several among them."""
+    try:
+        kept = json.loads((home / _FILE).read_text(encoding="utf-8"))
+        return {"compared": list(kept["compared"]), "groups": list(kept["groups"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"compared": [], "groups": []}
+
+
+def _keep(home: Path, *, digests: Strings, groups: Ints) -> None:
+    together: dict[int, list[str]] = {}
+    for digest, group in zip(digests, groups.tolist(), strict=True):
+        together.setdefault(group, []).append(digest)
+    several = [group for group in together.values() if len(group) > 1]
+    draft = home / f"{_FILE}.{os.getpid()}.draft"
+    draft.write_text(json.dumps({"compared": list(digests), "groups": several}), encoding="utf-8")
+    draft.replace(home / _FILE)

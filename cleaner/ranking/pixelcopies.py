@@ -1,0 +1,231 @@
+"""Which pictures are copies of each other by their pixels: re-encoded, resized, cut, turned, mirrored.
+
+Pure: small grey pictures in, pairs out. No network is needed; what it can't see is another photograph of the
+same thing, which embeddings may.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleaner.errors import Stopped
+from cleaner.progress import Progress, Report, Stop, never, quiet
+from cleaner.ranking.aligning import Fit, blurred, brought_together, likeness
+from cleaner.ranking.rows import Rows
+from cleaner.ranking.turning import WINDOWS, best_turn, fingerprints, stretch, waves
+from cleaner.types import Floats, Pixels
+
+SURROUND = 20  # candidates for each picture; the last one says how alike its surroundings are
+ROUGHLY = 0.76  # a correlation of rings below which a pair is not looked at closely
+CLOSELY = 0.9  # of blurred pictures laid over each other, below which not at all
+LOOKED_AT = 5  # of the candidates of one picture, the best
+AWAY = 0.05  # 1 - correlation, of copies at most
+USUAL = 0.15  # of what the LOOKED_AT-th best pair of a picture usually has
+CLOSE = 0.1  # of the distance to the surroundings
+SAME = 0.004  # below it a pair is one picture, however alike its surroundings are
+PLAIN = 3.0  # grey levels of deviation: less is a blank page, which is like any other
+COMPARISONS = 10**10  # windows are left out above it
+BLOCK, PAIRS = 512, 2048  # pictures, and pairs, at a time
+CELLS = 3 * 10**7  # similarities at a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Links:
+    """Pairs of pictures that are copies: rows `one` and `other` [L], and their `distances` [L].
+
+    A distance is 1 - correlation in shares of that to the surroundings: 1 where they are no more alike than
+    others are, 0 for one and the same picture.
+    """
+
+    one: Rows
+    other: Rows
+    distances: Floats
+
+    def __len__(self) -> int:
+        return len(self.one)
+
+
+def links(
+    sketches: Pixels, sizes: NDArray[np.integer[Any]], *, report: Report = quiet, stopped: Stop = never
+) -> Links:
+    """Find the pairs of copies among grey sketches uint8 [N, S, S] of pictures of sizes [N, 2].
+
+    Three steps, each for what the one before leaves: fingerprints of the whole picture against those of the
+    whole and of parts of the others, which no turn and no mirror changes; the rings, turned against each
+    other; the two pictures laid over each other. Two are copies if they then correlate almost as one,
+    and far better than others do: where all pictures are alike (digits, slides), less is a resemblance.
+    Blank pictures have no copies. Time grows with N²; parts are left out above COMPARISONS. Raises Stopped.
+    """
+    asked = _Asked(sketches, stretch(sizes), report, stopped, time.monotonic())
+    if len(sketches) < 2:
+        return Links(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.float32))
+    textured = asked.textured()
+    found = asked.candidates(textured)
+    around = _around(found, count=len(sketches))
+    pairs = found.best()
+    distances = asked.compared(pairs)
+    usual = np.median(_nth_best(pairs, distances, count=len(sketches))[textured]) if len(textured) else 1
+    apart = np.maximum(around[pairs.one], around[pairs.other])
+    copies = distances < np.minimum(min(AWAY, USUAL * usual), np.maximum(SAME, CLOSE * apart))
+    relative = np.where(distances < SAME, 0, distances / apart)
+    return Links(pairs.one[copies], pairs.other[copies], relative[copies].astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    """Pairs that may be copies: the whole of `one` is like the window of `other`, turned by `angle`."""
+
+    one: Rows
+    other: Rows
+    window: Rows
+    angle: Floats
+    mirrored: NDArray[np.bool_]
+    alike: Floats
+
+    def take(self, rows: Rows | NDArray[np.bool_]) -> _Candidates:
+        names = ("one", "other", "window", "angle", "mirrored", "alike")
+        return _Candidates(*(getattr(self, name)[rows] for name in names))
+
+    def best(self) -> _Candidates:
+        """Return the pairs to look at closely: each once, and of one picture the best few."""
+        kept = self.take(np.flatnonzero(self.alike > ROUGHLY))
+        low, high = np.minimum(kept.one, kept.other), np.maximum(kept.one, kept.other)
+        order = np.lexsort((-kept.alike, high, low))
+        first = np.r_[True, np.diff(low[order]) != 0] | np.r_[True, np.diff(high[order]) != 0]
+        once = kept.take(order[first[: len(order)]])
+        places = (_place(once.one, once.alike), _place(once.other, once.alike))
+        return once.take(np.minimum(*places) < LOOKED_AT)
+
+
+def _place(rows: Rows, alike: Floats) -> Rows:
+    """Return which place each pair has among those of its row, the most alike first."""
+    order = np.lexsort((-alike, rows))
+    starts = np.searchsorted(rows[order], rows[order])
+    places = np.empty(len(rows), dtype=np.intp)
+    places[order] = np.arange(len(rows)) - starts
+    return places
+
+
+def _around(found: _Candidates, *, count: int) -> Floats:
+    """Return how far the SURROUND-th candidate of each is by its rings, [N]; 1 where there is none."""
+    around = np.full(count, SAME, dtype=np.float32)
+    np.maximum.at(around, found.one, 1 - found.alike)
+    around[np.bincount(found.one, minlength=count) < SURROUND] = 1
+    return around
+
+
+def _nth_best(pairs: _Candidates, distances: Floats, *, count: int) -> Floats:
+    """Return the LOOKED_AT-th smallest distance of each picture [N], 1 where fewer were looked at closely."""
+    rows, both = np.r_[pairs.one, pairs.other], np.r_[distances, distances]
+    nth = np.ones(count, dtype=np.float32)
+    at = _place(rows, -both) == LOOKED_AT - 1
+    nth[rows[at]] = both[at]
+    return nth
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """One question; `stretched` [N, 2] are the sides of the pictures by the short one."""
+
+    sketches: Pixels
+    stretched: Floats
+    report: Report
+    stopped: Stop
+    begun: float
+
+    def tell(self, done: int, total: int) -> None:
+        """Report, or raise Stopped if the person doesn't want the rest."""
+        if done < total and self.stopped():
+            raise Stopped("Stopped while copies were being looked for; nothing of it was kept.")
+        note = f"looking for copies among {len(self.sketches):,} images"
+        self.report(Progress("comparing", done, total, time.monotonic() - self.begun, note))
+
+    def grey(self, rows: Rows) -> Floats:
+        """Read some sketches [M, S, S]."""
+        return np.asarray(self.sketches[rows], dtype=np.float32)
+
+    def textured(self) -> Rows:
+        """Return the pictures with something to see in them."""
+        count = len(self.sketches)
+        parts = [np.arange(start, min(start + PAIRS, count)) for start in range(0, count, PAIRS)]
+        return np.concatenate([rows[self.grey(rows).std(axis=(1, 2)) >= PLAIN] for rows in parts])
+
+    def seen(self, rows: Rows, windows: Rows) -> NDArray[np.complex64]:
+        """Look at pictures [P] through windows [P]."""
+        parts = [slice(start, start + PAIRS) for start in range(0, len(rows), PAIRS)]
+        found = [
+            waves(blurred(self.grey(rows[part]), 1), self.stretched[rows[part]], WINDOWS[windows[part]])
+            for part in parts
+        ]
+        return np.concatenate(found)
+
+    def candidates(self, rows: Rows) -> _Candidates:
+        """Find for each of some pictures the others of which a part is most like it."""
+        count, width = len(rows), int(np.clip(COMPARISONS // max(1, len(rows)) ** 2, 1, len(WINDOWS)))
+        most = min(SURROUND, count - 1)
+        if most < 1:
+            none = np.zeros(0, dtype=np.intp)
+            return _Candidates(none, none, none, np.zeros(0, np.float32), none > 0, np.zeros(0, np.float32))
+        prints = [fingerprints(self.seen(rows, np.full(count, w))) for w in range(width)]
+        every = np.stack(prints, axis=1).reshape(count * width, -1).T.copy()
+        found, step = [], int(np.clip(CELLS // (count * width), 16, BLOCK))
+        for start in range(0, count, step):
+            self.tell(start, count)
+            found.append(self._turned(rows, start, prints[0][start : start + step] @ every, most))
+        self.tell(count, count)
+        columns = zip(*found, strict=True)
+        return _Candidates(*(np.concatenate(column) for column in columns))
+
+    def _turned(self, rows: Rows, start: int, similar: Floats, most: int) -> tuple[Any, ...]:
+        """Turn the best of one block's similarities [B, N · windows] against each other."""
+        by_window = similar.reshape(len(similar), len(rows), -1)
+        best = by_window.max(axis=2)
+        ours = np.arange(len(best))
+        best[ours, start + ours] = -2
+        theirs = np.argpartition(-best, most - 1, axis=1)[:, :most].ravel()
+        ours = np.repeat(ours, most)
+        windows = by_window[ours, theirs].argmax(axis=1)
+        one, other = rows[start + ours], rows[theirs]
+        whole = self.seen(rows[start : start + len(best)], np.zeros(len(best), np.intp))
+        angle, mirrored, alike = best_turn(whole[ours], self.seen(other, windows))
+        return one, other, windows, angle, mirrored, alike
+
+    def compared(self, pairs: _Candidates) -> Floats:
+        """Lay pairs over each other; return 1 - correlation, 1 where they were given up or hardly overlap."""
+        distances = np.ones(len(pairs.one), dtype=np.float32)
+        for start in range(0, len(pairs.one), PAIRS):
+            self.tell(start, len(pairs.one))
+            rows = np.arange(start, min(start + PAIRS, len(pairs.one)))
+            close, found = self._laid_over(pairs.take(rows))
+            distances[rows[close]] = found
+        self.tell(len(pairs.one), len(pairs.one))
+        return distances
+
+    def _laid_over(self, pairs: _Candidates) -> tuple[NDArray[np.bool_], Floats]:
+        used, places = np.unique(np.r_[pairs.one, pairs.other], return_inverse=True)
+        ours, theirs = places[: len(pairs.one)], places[len(pairs.one) :]
+        grey = self.grey(used)
+        soft, sharp = blurred(grey, 1.8), blurred(grey, 0.8)
+        fit = brought_together(soft, ours, theirs, self._guess(pairs), points=12, steps=6)
+        close = likeness(soft, ours, theirs, fit, points=12)[0] > CLOSELY
+        ours, theirs, fit = ours[close], theirs[close], fit.take(close)
+        fit = brought_together(sharp, ours, theirs, fit, points=20, steps=5)
+        detail = blurred(grey, 0.7) - blurred(grey, 12)  # without shades that fill the whole picture
+        alike, of_ours, of_theirs = likeness(detail, ours, theirs, fit, points=32)
+        overlap = (np.maximum(of_ours, of_theirs) > 0.7) & (np.minimum(of_ours, of_theirs) > 0.3)
+        return close, np.where(overlap, 1 - alike, 1).astype(np.float32)
+
+    def _guess(self, pairs: _Candidates) -> Fit:
+        """Return how the whole of one lies in the window of the other, by the angle found."""
+        cos, sin = np.cos(pairs.angle), np.sin(pairs.angle)
+        turn = np.stack([np.stack([cos, -sin], axis=1), np.stack([sin, cos], axis=1)], axis=1)
+        turn[pairs.mirrored, :, 1] *= -1
+        window = WINDOWS[pairs.window]
+        ours, theirs = self.stretched[pairs.one], self.stretched[pairs.other]
+        turn = turn * window[:, 2, None, None] * ours[:, None, :] / theirs[:, :, None]
+        return Fit(turn.astype(np.float32), window[:, :2] / theirs)
