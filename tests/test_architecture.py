@@ -39,6 +39,7 @@ MAY_IMPORT = {
         "sklearn",
         "pandas",
     },
+    "serve": {"PIL", "h11", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
 }
 SHARED = {"cleaner.types", "cleaner.progress", "cleaner.errors", "cleaner.fetching"}
 NETWORK = {"fetching.py", "connecting.py"}  # the only modules that fetch what someone else has named

@@ -1,0 +1,1 @@
+"""The finished model answers over HTTP. It is handed the model, and knows no project."""
