@@ -17,6 +17,7 @@ from cleaner.app.cli_changes import changes
 from cleaner.app.cli_model import models
 from cleaner.app.cli_sources import sources
 from cleaner.app.project import Project
+from cleaner.app.serving import serving
 from cleaner.app.terminal import Folder, bar, opened, row
 from cleaner.app.words import count, one_of_each_group, plain, round_line
 from cleaner.errors import CleanerError
@@ -160,6 +161,7 @@ def _serve(folder: Path | None, *, port: int | None) -> None:
 app.add_typer(sources)
 app.add_typer(changes)
 app.add_typer(models)
+app.add_typer(serving)
 
 if __name__ == "__main__":
     main()

@@ -92,7 +92,7 @@ def document(settings: Settings) -> Part:
 
 
 def _paths(settings: Settings) -> Part:
-    asked = (401, 403) if settings.token is not None else (403,)
+    asked = (401, 403, 421) if settings.token is not None else (403, 421)
     classifying = (*asked, 400, 408, 413, 415, 422, 500, 503)
     some, several = ({"$ref": f"#/components/schemas/{name}"} for name in ("Predictions", "Results"))
     names: Part = {"type": "object", "properties": {"classes": _list_of("string")}, "required": ["classes"]}
@@ -139,7 +139,7 @@ def _answers(schema: Part | None, *, problems: tuple[int, ...]) -> Part:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     bad = {
         str(status): {"description": PROBLEMS[status], "content": error}
-        for status in sorted((421, *problems))
+        for status in sorted(problems)
     }
     return {"200": good, **bad}
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 _STATIC = Path(__file__).with_name("static")
-KINDS = {".html": "text/html", ".css": "text/css", ".mjs": "text/javascript"}
-ASSETS = ("page.css", "page.mjs", "docs.mjs")  # nothing else is ever read from the disk
+KINDS = {".html": "text/html", ".css": "text/css", ".mjs": "text/javascript", ".svg": "image/svg+xml"}
+ASSETS = ("page.css", "page.mjs", "docs.mjs", "icon.svg")  # nothing else is ever read from the disk
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 

@@ -168,8 +168,9 @@ async function meet() {
     place("ask").hidden = false;
     say("");
   } catch (error) {
+    if (error.status !== 401) say(error.message, { wrong: true });
+    else say(token ? "That is not the token of this service." : "", { wrong: true });
     if (error.status === 401) askForToken();
-    say(token || error.status !== 401 ? error.message : "", { wrong: true });
     return;
   }
   const { paths } = await ask("/openapi.json").catch(() => ({ paths: {} }));

@@ -1,0 +1,130 @@
+"""The command that serves a finished model over HTTP: its settings come from options and the environment.
+
+What a service is lies in `cleaner.serve`; here it is given its model, its port and its token.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cleaner.app.words import plain
+from cleaner.serve.settings import LOOPBACK_NAMES, MIB, Limits, Settings, is_loopback
+
+serving = typer.Typer()
+
+DEFAULT = Limits()
+ENV = "CLEANER_SERVE_"  # what each option is called in the environment, before its name
+
+
+@serving.command()
+def serve(
+    model: Annotated[Path, typer.Argument(help="A model that was exported.", envvar=f"{ENV}MODEL")],
+    *,
+    host: Annotated[str, typer.Option(help="Where to listen.", envvar=f"{ENV}HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", envvar=f"{ENV}PORT")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="What clients must send; for other hosts than this one is made up if there is none.",
+            envvar=f"{ENV}TOKEN",
+        ),
+    ] = None,
+    no_token: Annotated[bool, typer.Option("--no-token", help="Ask nobody for a token.")] = False,
+    allow_urls: Annotated[
+        bool | None,
+        typer.Option(
+            help="Fetch pictures by their address; by default only for this machine.",
+            envvar=f"{ENV}ALLOW_URLS",
+        ),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that clients may use for the service.", envvar=f"{ENV}ALLOWED_HOST"),
+    ] = None,
+    max_mib: Annotated[
+        float, typer.Option(help="Size of a picture's file.", envvar=f"{ENV}MAX_MIB")
+    ] = DEFAULT.file_bytes / MIB,
+    max_megapixels: Annotated[
+        float, typer.Option(help="Pixels of a picture.", envvar=f"{ENV}MAX_MEGAPIXELS")
+    ] = DEFAULT.pixels / 1e6,
+    max_files: Annotated[
+        int, typer.Option(help="Pictures in a request.", envvar=f"{ENV}MAX_FILES")
+    ] = DEFAULT.files,
+    waiting: Annotated[
+        int, typer.Option(help="Pictures waiting at once; more get 503.", envvar=f"{ENV}WAITING")
+    ] = DEFAULT.waiting,
+    batch: Annotated[
+        int, typer.Option(help="Pictures computed at once.", envvar=f"{ENV}BATCH")
+    ] = DEFAULT.batch,
+    upload_seconds: Annotated[
+        float, typer.Option(help="For a request to arrive.", envvar=f"{ENV}UPLOAD_SECONDS")
+    ] = DEFAULT.upload_seconds,
+    answer_seconds: Annotated[
+        float, typer.Option(help="From there to the answer.", envvar=f"{ENV}ANSWER_SECONDS")
+    ] = DEFAULT.answer_seconds,
+    threads: Annotated[
+        int | None, typer.Option(help="Of the network; by default one a core.", envvar=f"{ENV}THREADS")
+    ] = None,
+) -> None:
+    """Serve an exported model over HTTP, with a page where one drops a picture; the log goes to stdout."""
+    local = is_loopback(host)
+    file_bytes = int(max_mib * MIB)
+    body_bytes = max(DEFAULT.body_bytes, file_bytes)
+    limits = Limits(
+        file_bytes=file_bytes,
+        body_bytes=body_bytes,
+        held_bytes=max(DEFAULT.held_bytes, 4 * body_bytes),
+        pixels=int(max_megapixels * 1e6),
+        files=min(max_files, waiting),
+        waiting=waiting,
+        batch=batch,
+        upload_seconds=upload_seconds,
+        answer_seconds=answer_seconds,
+    )
+    names = tuple(name.lower() for name in allowed_host or ())
+    settings = Settings(
+        token=_token(token, needed=not (local or no_token)),
+        hosts=(*LOOPBACK_NAMES, *names) if local else names or None,
+        urls=local if allow_urls is None else allow_urls,
+        limits=limits,
+    )
+    _run(model, settings, host=host, port=port, threads=threads, told=token is not None)
+
+
+def _token(given: str | None, *, needed: bool) -> str | None:
+    return given or (secrets.token_urlsafe(24) if needed else None)
+
+
+def _run(model: Path, settings: Settings, *, host: str, port: int, threads: int | None, told: bool) -> None:
+    """Listen until told to end. What was imported only here is not waited for by other commands."""
+    from cleaner.app.finished import load_model
+    from cleaner.serve.listen import listen, listening_socket, server
+    from cleaner.serve.logs import Log
+    from cleaner.serve.service import service
+
+    log = Log(sys.stdout)
+    with listening_socket(host, port) as taken:
+        loaded = load_model(model, threads=threads)
+        app = service(loaded, settings=settings, log=log)
+
+        def announce() -> None:
+            what = f"{model.name} ({len(loaded.classes)} classes)"
+            typer.echo(plain(f"Serving {what} at {_address(taken)}; Ctrl+C ends it."), err=True)
+            if settings.token and not told:
+                typer.echo(f"The page with its token: {_address(taken)}#token={settings.token}", err=True)
+                typer.echo(f"Programs send: Authorization: Bearer {settings.token}", err=True)
+
+        listen(server(app, limits=settings.limits, log=log, ready=announce), taken=taken)
+
+
+def _address(taken: socket.socket) -> str:
+    """Say under which address a browser on this machine finds the service."""
+    host, port = taken.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -1,0 +1,144 @@
+"""`cleaner serve`: a model that was exported, served as its own process and asked over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from cleaner.app.exported import GRAPH, write_export
+from cleaner.app.finished import load_model
+from tests.support.images import colour_fields
+
+TOP = Path(__file__).parents[2]
+CLASSES = ["black", "grizzly", "teddy"]
+SIDE = 32
+
+
+def _fill(part: Path) -> dict[str, object]:
+    """Write a graph that tells pictures apart by their strongest colour."""
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", SIDE, SIDE, 3])
+    said = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
+        helper.make_node("Div", ["means", "scale"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    constants = [
+        helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2]),
+        helper.make_tensor("scale", TensorProto.FLOAT, [1], [32.0]),
+    ]
+    graph = helper.make_graph(nodes, "colours", [images], [said], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(made, {"classes": json.dumps(CLASSES)})
+    onnx.save(made, part / GRAPH)
+    return {"classes": CLASSES, "size": SIDE}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("models")
+    return write_export(place / "colours", root=place / "photos", fill=_fill)
+
+
+@contextmanager
+def _serving(
+    exported: Path, *options: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "cleaner.app.cli",
+        "serve",
+        str(exported),
+        "--port=0",
+        *options,
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=TOP,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr
+        first = process.stderr.readline()
+        assert " at http://" in first, first + process.stderr.read()
+        yield process, first.split(" at ")[1].split(";")[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_model_that_was_exported_answers_over_http_as_in_a_notebook(exported: Path, tmp_path: Path) -> None:
+    photos = sorted(colour_fields(tmp_path / "photos", each=2).rglob("*.png"))
+    expected = load_model(exported).predict(photos)
+    with _serving(exported) as (process, address), httpx2.Client(base_url=address, trust_env=False) as client:
+        assert client.get("/classes").json() == {"classes": CLASSES}
+        files = [("files", (path.name, path.read_bytes())) for path in photos]
+        results = client.post("/classify", files=files).json()["results"]
+        for path, result, answer in zip(photos, results, expected, strict=True):
+            assert result["name"] == path.name
+            assert [name for name, _ in result["predictions"]] == [name for name, _ in answer]
+            shares = [[share for _, share in pairs] for pairs in (result["predictions"], answer)]
+            np.testing.assert_allclose(*shares, atol=1e-6)
+            assert answer[0][0] == path.parent.name
+        process.send_signal(signal.SIGTERM)
+        written, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert [json.loads(line)["path"] for line in written.splitlines()] == ["/classes", "/classify"]
+
+
+def test_what_others_can_reach_asks_for_a_token_and_fetches_nothing(exported: Path) -> None:
+    with _serving(exported, "--host=0.0.0.0", CLEANER_SERVE_MAX_FILES="7") as (process, address):
+        assert process.stderr
+        token = process.stderr.readline().strip().partition("#token=")[2]
+        assert len(token) >= 32
+        with httpx2.Client(base_url=address, trust_env=False) as client:
+            assert client.get("/classes").status_code == 401
+            client.headers["Authorization"] = f"Bearer {token}"
+            assert client.get("/classes").status_code == 200
+            assert client.get("/classify-url?url=http://example.org/a.png").status_code == 403
+            described = client.get("/openapi.json").json()
+        assert "7 pictures" in described["paths"]["/classify"]["post"]["requestBody"]["description"]
+
+
+def _failure(*arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "cleaner.app.cli", "serve", *arguments],
+        cwd=TOP,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_what_cannot_be_served_is_said_in_one_sentence(exported: Path, tmp_path: Path) -> None:
+    assert "no exported model" in _failure(str(tmp_path), "--port=0")
+    assert "at least 16" in _failure(str(exported), "--port=0", CLEANER_SERVE_TOKEN="short")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port} can't be listened on" in _failure(str(exported), f"--port={port}")
