@@ -137,10 +137,7 @@ def _answers(schema: Part | None, *, problems: tuple[int, ...]) -> Part:
     kind = "text/plain" if schema is None else "application/json"
     good = {"description": "The answer.", "content": {kind: {"schema": schema or {"type": "string"}}}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    bad = {
-        str(status): {"description": PROBLEMS[status], "content": error}
-        for status in sorted(problems)
-    }
+    bad = {str(status): {"description": PROBLEMS[status], "content": error} for status in sorted(problems)}
     return {"200": good, **bad}
 
 

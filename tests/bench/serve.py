@@ -1,8 +1,8 @@
 """Times the service beside the obvious one, FastAPI around `learn.predict`: same network, same photos.
 
-`python tests/bench/serve.py` makes a network of random weights and 64 photos, and starts one service after
-the other: latency and throughput at 1, 8 and 64 clients, cold start, memory, and what is said above
-capacity. `CLEANER_BENCH_DATA` names a folder of JPEG photos to be used instead.
+`python tests/bench/serve.py` makes a network of random weights and 64 photos, and asks both services in
+turns: latency and throughput at 1, 8 and 64 clients, cold start, memory, and what is said above
+capacity, and on how many processor seconds. `CLEANER_BENCH_DATA` names a folder of JPEG photos to be used instead.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import http.client
 import io
+import json
 import os
 import statistics
 import subprocess
@@ -30,20 +31,22 @@ from PIL import Image
 TOP = Path(__file__).parents[2]
 sys.path.insert(0, str(TOP))
 
+PORT = 18_471
 CLASSES = tuple(f"class {number}" for number in range(10))
 
 PREPARE = """
 import sys
 from pathlib import Path
 import numpy as np
-from fastai.vision.all import ImageDataLoaders, Resize, resnet34, vision_learner
+from fastai.vision.all import ImageDataLoaders, Resize, vision_learner
+import torchvision.models as models
 from cleaner.app.exported import GRAPH, write_export
 from cleaner.model.graph import write_graph
 from cleaner.model.images import cached_side
 from cleaner.model.network import build
-place, size = Path(sys.argv[1]), int(sys.argv[2])
-vocab = tuple(sys.argv[3:])
-network = build("resnet34", vocab=vocab, size=size)
+place, arch, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+vocab = tuple(sys.argv[4:])
+network = build(arch, vocab=vocab, size=size)
 side = cached_side(size)
 def fill(part):
     write_graph(part / GRAPH, network, squares=np.zeros((1, side, side, 3), np.uint8))
@@ -52,63 +55,70 @@ write_export(place / "ours", root=Path("/nowhere"), fill=fill)
 photos = sorted((place / "photos").iterdir())
 labels = [vocab[number % len(vocab)] for number in range(len(photos))]
 loaders = ImageDataLoaders.from_lists(place, photos, labels, item_tfms=Resize(size), bs=8)
-vision_learner(loaders, resnet34, pretrained=False, n_out=len(vocab)).export(place / "export.pkl")
+vision_learner(loaders, getattr(models, arch), pretrained=False, n_out=len(vocab)).export(place / "export.pkl")
 """
 
-# As it is written everywhere: the learner loaded once, one picture at a time. A plain `def` is run on
-# threads, an `async def` on the event loop, one request after the other.
+# As it is written everywhere: the learner loaded once, one picture at a time, on the threads of the framework.
 RIVAL = """
 from fastai.vision.all import PILImage, load_learner
 from fastapi import FastAPI, File, UploadFile
 app = FastAPI()
 learn = load_learner("export.pkl")
 
-def answer(data):
-    label, number, probabilities = learn.predict(PILImage.create(data))
-    pairs = zip(learn.dls.vocab, map(float, probabilities))
-    return {"predictions": sorted(pairs, key=lambda pair: -pair[1])}
-
 @app.get("/health")
 def health():
     return "ok"
 
-@app.post("/threads")
-def on_threads(file: UploadFile = File(...)):
-    return answer(file.file.read())
-
-@app.post("/loop")
-async def on_the_loop(file: UploadFile = File(...)):
-    return answer(await file.read())
+@app.post("/classify")
+def classify(file: UploadFile = File(...)):
+    label, number, probabilities = learn.predict(PILImage.create(file.file.read()))
+    pairs = zip(learn.dls.vocab, map(float, probabilities))
+    return {"predictions": sorted(pairs, key=lambda pair: -pair[1])}
 """
 
 
 @dataclass
 class Service:
-    """A service that runs: where it listens, what it took to start, its process."""
+    """A service that runs: where it listens, what it took to start, its process, and each photo's answer."""
 
+    name: str
     port: int
     seconds: float
     process: psutil.Process
+    alone: dict[int, float] = field(default_factory=dict)
 
     def megabytes(self) -> float:
-        """Return what it holds of the memory alone, and its share of what it shares."""
-        return sum(p.memory_full_info().pss for p in (self.process, *self.process.children(True))) / 1e6
+        """Return what it holds of the memory, shared pages by its share of them."""
+        return float(self.process.memory_full_info().pss) / 1e6
+
+    def cpu(self) -> float:
+        """Return the processor seconds it has used."""
+        used = self.process.cpu_times()
+        return float(used.user + used.system)
 
 
 @dataclass
 class Load:
-    """What some clients saw: seconds of the good answers, statuses of all."""
+    """What some clients saw: seconds of good answers and of refusals, statuses, and answers that were wrong.
+
+    `cpu` is the processor time that the service took meanwhile.
+    """
 
     wall: float = 0.0
+    cpu: float = 0.0
     seconds: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
+    wrong: int = 0
 
     def line(self) -> str:
         """Say it in figures."""
         p50, p95 = np.percentile(self.seconds or [np.nan], [50, 95]) * 1000
-        bad = sum(self.statuses.values()) - self.statuses["200"]
-        return f"p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  {self.rate():6.1f} a second  {bad} not answered"
+        each = self.cpu / max(1, len(self.seconds)) * 1000
+        return (
+            f"p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  {self.rate():6.1f} a second  {each:5.0f} ms of processor "
+            f"each  {self.wrong} wrong  {dict(self.statuses)}"
+        )
 
     def rate(self) -> float:
         """Return the good answers a second."""
@@ -116,7 +126,7 @@ class Load:
 
 
 @contextlib.contextmanager
-def started(command: list[str], *, port: int, where: Path) -> Iterator[Service]:
+def started(name: str, command: list[str], *, port: int, where: Path) -> Iterator[Service]:
     """Run a service until the block ends; wait until it answers."""
     begun = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(TOP), "PYTHONWARNINGS": "ignore"}
@@ -132,45 +142,50 @@ def started(command: list[str], *, port: int, where: Path) -> Iterator[Service]:
             if process.poll() is not None:
                 raise SystemExit((where / "log").read_text())
             time.sleep(0.02)
-        yield Service(port, time.perf_counter() - begun, psutil.Process(process.pid))
+        yield Service(name, port, time.perf_counter() - begun, psutil.Process(process.pid))
     finally:
         process.terminate()
         process.wait(timeout=60)
 
 
-def load(port: int, path: str, photos: list[bytes], *, clients: int, seconds: float) -> Load:
+def load(service: Service, photos: list[bytes], *, clients: int, seconds: float) -> Load:
     """Let clients ask one photo after the other, each as soon as it has its answer."""
     seen, lock = Load(), threading.Lock()
-    end = time.perf_counter() + seconds
+    begun, used = time.perf_counter(), service.cpu()
 
     def client(number: int) -> None:
-        line = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        line = http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)
         turn = number
-        while time.perf_counter() < end:
-            body, kind = _form(photos[turn % len(photos)])
-            turn += 1
-            begun = time.perf_counter()
-            try:
-                line.request("POST", path, body, {"Content-Type": kind})
-                answer = line.getresponse()
-                answer.read()
-                status = str(answer.status)
-            except (OSError, http.client.HTTPException) as error:
-                status = type(error).__name__
-                line.close()
-            took = time.perf_counter() - begun
+        while time.perf_counter() < begun + seconds:
+            at, turn = turn % len(photos), turn + 1
+            asked = time.perf_counter()
+            status, best = _ask(line, photos[at])
+            took = time.perf_counter() - asked
             with lock:
                 seen.statuses[status] += 1
                 (seen.seconds if status == "200" else seen.refused).append(took)
+                seen.wrong += status == "200" and abs(best - service.alone.get(at, best)) > 1e-3
 
-    begun = time.perf_counter()
     threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    seen.wall = time.perf_counter() - begun
+    seen.wall, seen.cpu = time.perf_counter() - begun, service.cpu() - used
     return seen
+
+
+def _ask(line: http.client.HTTPConnection, photo: bytes) -> tuple[str, float]:
+    """Return the status, or what went wrong, and the probability of the best class."""
+    body, kind = _form(photo)
+    try:
+        line.request("POST", "/classify", body, {"Content-Type": kind})
+        answer = line.getresponse()
+        said = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        line.close()
+        return type(error).__name__, np.nan
+    return str(answer.status), json.loads(said)["predictions"][0][1] if answer.status == 200 else np.nan
 
 
 def _form(photo: bytes) -> tuple[bytes, str]:
@@ -199,52 +214,41 @@ def photos_of(folder: str | None, *, count: int) -> list[bytes]:
     return made
 
 
-def measure(
-    name: str, service: Service, path: str, photos: list[bytes], *, seconds: float
-) -> dict[int, Load]:
-    """Print what a service does under each load."""
-    load(service.port, path, photos, clients=2, seconds=1)  # warm
-    found = {}
+def compare(services: list[Service], photos: list[bytes], *, seconds: float, runs: int) -> None:
+    """Measure the services in turns, so that what else the machine does meets both; print all and medians."""
+    for service in services:
+        line = http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)
+        service.alone |= {at: _ask(line, photo)[1] for at, photo in enumerate(photos)}
+        print(f"{service.name:20} cold start {service.seconds:.1f} s, memory {service.megabytes():.0f} MB")
     for clients in (1, 8, 64):
-        found[clients] = load(service.port, path, photos, clients=clients, seconds=seconds)
-        print(f"{name:28} {clients:3} clients  {found[clients].line()}  {dict(found[clients].statuses)}")
-    return found
+        rates, cpus = [], []
+        for _ in range(runs):
+            pair = [load(service, photos, clients=clients, seconds=seconds) for service in services]
+            for service, seen in zip(services, pair, strict=True):
+                print(f"{service.name:20} {clients:3} clients  {seen.line()}", flush=True)
+            rates.append(pair[0].rate() / pair[1].rate())
+            cpus.append(pair[1].cpu / len(pair[1].seconds) / (pair[0].cpu / len(pair[0].seconds)))
+        print(
+            f"{clients} clients: {np.median(rates):.1f} times the throughput (median of {runs}), "
+            f"{np.median(cpus):.1f} times less processor time for a picture"
+        )
 
 
 def overload(service: Service, photos: list[bytes], *, seconds: float) -> None:
     """Print what more clients than there are places see."""
-    seen = load(service.port, "/classify", photos, clients=300, seconds=seconds)
+    seen = load(service, photos, clients=300, seconds=seconds)
     quick, slow = np.percentile(seen.refused or [np.nan], [50, 95]) * 1000
-    print(f"Above capacity, 300 clients: {seen.line()}; {dict(seen.statuses)}")
+    print(f"Above capacity, 300 clients: {seen.line()}")
     print(f"  a refusal takes p50 {quick:.0f} ms, p95 {slow:.0f} ms, with 300 clients on the same cores")
-
-
-def one_run(place: Path, photos: list[bytes], *, seconds: float) -> list[float]:
-    """Measure both services, and return by how much the throughput differs at 1, 8 and 64 clients."""
-    port = 18_471
-    serve = [sys.executable, "-m", "cleaner.app.cli", "serve", "ours", f"--port={port}"]
-    with started(serve, port=port, where=place) as ours:
-        mine = measure("cleaner serve", ours, "/classify", photos, seconds=seconds)
-        print(f"  cold start {ours.seconds:.1f} s, memory {ours.megabytes():.0f} MB")
-        overload(ours, photos, seconds=seconds)
-    rival = [sys.executable, "-m", "uvicorn", "rival:app", f"--port={port + 1}", "--no-access-log"]
-    with started(rival, port=port + 1, where=place) as theirs:
-        ways = {
-            way: measure(f"FastAPI + predict, {way[1:]}", theirs, way, photos, seconds=seconds)
-            for way in ("/loop", "/threads")
-        }
-        print(f"  cold start {theirs.seconds:.1f} s, memory {theirs.megabytes():.0f} MB")
-    ratios = [mine[n].rate() / max(found[n].rate() for found in ways.values()) for n in mine]
-    print("Throughput, times the better of the rival's two: " + ", ".join(f"{r:.1f}" for r in ratios))
-    return ratios
 
 
 def main() -> None:
     """Measure as often as asked, and print medians of the ratios."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--size", type=int, default=224)
-    arguments.add_argument("--seconds", type=float, default=8)
-    arguments.add_argument("--runs", type=int, default=1)
+    arguments.add_argument("--arch", default="resnet34")
+    arguments.add_argument("--seconds", type=float, default=5)
+    arguments.add_argument("--runs", type=int, default=3)
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -254,12 +258,20 @@ def main() -> None:
             (place / "photos" / f"{number}.jpg").write_bytes(photo)
         (place / "rival.py").write_text(RIVAL)
         kilobytes = statistics.median(map(len, photos)) / 1000
-        print(f"{len(photos)} photos of {kilobytes:.0f} kB in the median, resnet34 at {asked.size} pixels")
+        print(
+            f"{len(photos)} photos of {kilobytes:.0f} kB in the median, {asked.arch} at {asked.size} pixels"
+        )
         environment = {**os.environ, "PYTHONPATH": str(TOP)}
-        command = [sys.executable, "-W", "ignore", "-c", PREPARE, str(place), str(asked.size), *CLASSES]
-        subprocess.run(command, check=True, env=environment)
-        runs = [one_run(place, photos, seconds=asked.seconds) for _ in range(asked.runs)]
-        print("Medians: " + ", ".join(f"{np.median(ratios):.1f}" for ratios in zip(*runs, strict=True)))
+        prepare = [sys.executable, "-W", "ignore", "-c", PREPARE, str(place), asked.arch, str(asked.size)]
+        subprocess.run([*prepare, *CLASSES], check=True, env=environment)
+        serve = [sys.executable, "-m", "cleaner.app.cli", "serve", "ours", f"--port={PORT}"]
+        rival = [sys.executable, "-m", "uvicorn", "rival:app", f"--port={PORT + 1}", "--no-access-log"]
+        with (
+            started("cleaner serve", serve, port=PORT, where=place) as ours,
+            started("FastAPI and predict", rival, port=PORT + 1, where=place) as theirs,
+        ):
+            compare([ours, theirs], photos, seconds=asked.seconds, runs=asked.runs)
+            overload(ours, photos, seconds=asked.seconds)
 
 
 if __name__ == "__main__":
