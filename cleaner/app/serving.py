@@ -8,12 +8,16 @@ from __future__ import annotations
 import secrets
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cleaner.app.finished import load_model
+from cleaner.app.keeper import BELOW, Keeper
 from cleaner.app.words import plain
+from cleaner.serve.classifier import Classifier, Keep
 from cleaner.serve.settings import LOOPBACK_NAMES, MIB, Limits, Settings, is_loopback
 
 serving = typer.Typer()
@@ -71,8 +75,17 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(help="Of the network; by default one a core.", envvar=f"{ENV}THREADS")
     ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Keep what the model is unsure of here, a folder per class.", envvar=f"{ENV}KEEP"),
+    ] = None,
+    below: Annotated[
+        float, typer.Option(help="Unsure: of less than this probability.", envvar=f"{ENV}BELOW")
+    ] = BELOW,
 ) -> None:
     """Serve an exported model over HTTP, with a page where one drops a picture; the log goes to stdout."""
+    from cleaner.serve.listen import listening_socket  # what no other command should wait for
+
     local = is_loopback(host)
     file_bytes = int(max_mib * MIB)
     body_bytes = max(DEFAULT.body_bytes, file_bytes)
@@ -94,33 +107,43 @@ def serve(
         urls=local if allow_urls is None else allow_urls,
         limits=limits,
     )
-    _run(model, settings, host=host, port=port, threads=threads, told=token is not None)
+    with listening_socket(host, port) as taken:
+        loaded = load_model(model, threads=threads)
+        keeper = Keeper(keep, classes=loaded.classes, below=below) if keep else None
+        served = Served(loaded, named=model.name, keep=keeper.keep if keeper else None)
+        _listen(served, settings, taken=taken, told=token is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is served: a model, the name to show it under, and what keeps pictures, if anything does."""
+
+    model: Classifier
+    named: str
+    keep: Keep | None
 
 
 def _token(given: str | None, *, needed: bool) -> str | None:
     return given or (secrets.token_urlsafe(24) if needed else None)
 
 
-def _run(model: Path, settings: Settings, *, host: str, port: int, threads: int | None, told: bool) -> None:
-    """Listen until told to end. What was imported only here is not waited for by other commands."""
-    from cleaner.app.finished import load_model
-    from cleaner.serve.listen import listen, listening_socket, server
+def _listen(served: Served, settings: Settings, *, taken: socket.socket, told: bool) -> None:
+    """Listen until told to end; `told` says whether whoever started it knows the token."""
+    from cleaner.serve.listen import listen, server
     from cleaner.serve.logs import Log
     from cleaner.serve.service import service
 
     log = Log(sys.stdout)
-    with listening_socket(host, port) as taken:
-        loaded = load_model(model, threads=threads)
-        app = service(loaded, settings=settings, log=log)
 
-        def announce() -> None:
-            what = f"{model.name} ({len(loaded.classes)} classes)"
-            typer.echo(plain(f"Serving {what} at {_address(taken)}; Ctrl+C ends it."), err=True)
-            if settings.token and not told:
-                typer.echo(f"The page with its token: {_address(taken)}#token={settings.token}", err=True)
-                typer.echo(f"Programs send: Authorization: Bearer {settings.token}", err=True)
+    def announce() -> None:
+        what = f"{served.named} ({len(served.model.classes)} classes)"
+        typer.echo(plain(f"Serving {what} at {_address(taken)}; Ctrl+C ends it."), err=True)
+        if settings.token and not told:
+            typer.echo(f"The page with its token: {_address(taken)}#token={settings.token}", err=True)
+            typer.echo(f"Programs send: Authorization: Bearer {settings.token}", err=True)
 
-        listen(server(app, limits=settings.limits, log=log, ready=announce), taken=taken)
+    app = service(served.model, settings=settings, log=log, keep=served.keep)
+    listen(server(app, limits=settings.limits, log=log, ready=announce), taken=taken)
 
 
 def _address(taken: socket.socket) -> str:

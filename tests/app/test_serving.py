@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -17,7 +18,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
+from cleaner import Project
 from cleaner.app.exported import GRAPH, write_export
 from cleaner.app.finished import load_model
 from tests.support.images import colour_fields
@@ -118,6 +121,24 @@ def test_what_others_can_reach_asks_for_a_token_and_fetches_nothing(exported: Pa
             assert client.get("/classify-url?url=http://example.org/a.png").status_code == 403
             described = client.get("/openapi.json").json()
         assert "7 pictures" in described["paths"]["/classify"]["post"]["requestBody"]["description"]
+
+
+def test_what_the_model_is_unsure_of_is_kept_and_opens_as_a_project(exported: Path, tmp_path: Path) -> None:
+    unsure, sure = (io.BytesIO() for _ in range(2))
+    Image.new("RGB", (40, 30), (90, 80, 80)).save(unsure, "PNG")
+    Image.new("RGB", (40, 30), (0, 255, 0)).save(sure, "PNG")
+    kept = tmp_path / "kept"
+    options = ("--keep", str(kept), "--below", "0.9")
+    with (
+        _serving(exported, *options) as (_, address),
+        httpx2.Client(base_url=address, trust_env=False) as client,
+    ):
+        for sent in (unsure, sure, unsure):
+            assert client.post("/classify", content=sent.getvalue()).status_code == 200
+    (picture,) = (path for path in kept.rglob("*.png"))
+    assert picture.read_bytes() == unsure.getvalue()
+    catalog = Project.open(kept).catalog
+    assert [catalog.item(0).label, len(catalog)] == ["black", 1]
 
 
 def _failure(*arguments: str, **environment: str) -> str:

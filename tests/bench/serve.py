@@ -1,8 +1,8 @@
 """Times the service beside the obvious one, FastAPI around `learn.predict`: same network, same photos.
 
 `python tests/bench/serve.py` makes a network of random weights and 64 photos, and asks both services in
-turns: latency and throughput at 1, 8 and 64 clients, cold start, memory, and what is said above
-capacity, and on how many processor seconds. `CLEANER_BENCH_DATA` names a folder of JPEG photos to be used instead.
+turns: latency, throughput and processor time at 1, 8 and 64 clients, cold start, memory, and what is said
+above capacity. `CLEANER_BENCH_DATA` names a folder of JPEG photos to be used instead.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ loaders = ImageDataLoaders.from_lists(place, photos, labels, item_tfms=Resize(si
 vision_learner(loaders, getattr(models, arch), pretrained=False, n_out=len(vocab)).export(place / "export.pkl")
 """
 
-# As it is written everywhere: the learner loaded once, one picture at a time, on the threads of the framework.
+# As it is written everywhere: the learner loaded once, one picture at a time, on the framework's threads.
 RIVAL = """
 from fastai.vision.all import PILImage, load_learner
 from fastapi import FastAPI, File, UploadFile
@@ -79,7 +79,7 @@ def classify(file: UploadFile = File(...)):
 
 @dataclass
 class Service:
-    """A service that runs: where it listens, what it took to start, its process, and each photo's answer."""
+    """A service that runs, and what it answers to each photo when it has nothing else to do."""
 
     name: str
     port: int
