@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 READY := $(VENV)/.ready
 DEMO := demo
+# what serving a finished model needs, and nothing for training one
+SERVED := anywidget filelock httpx2 ipywidgets numpy onnxruntime pillow prometheus-client python-multipart \
+  rich scipy sqlalchemy starlette typer uvicorn
 
 # what the libraries would otherwise write into the home folder
 export FASTAI_HOME := $(CURDIR)/.cache/fastai
@@ -48,6 +51,7 @@ bench: $(READY)
 	@$(BIN)/python tests/bench/changes.py
 	@$(BIN)/python tests/bench/check.py
 	@$(BIN)/python tests/bench/parity.py
+	@$(BIN)/python tests/bench/serve.py
 	@$(BIN)/python tests/bench/engine.py $(ARGS)
 
 grid: $(READY)
@@ -56,6 +60,8 @@ grid: $(READY)
 lock: | $(UV)
 	@$(UV) pip compile -q pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \
 	  --no-annotate --no-header -o requirements.lock
+	@printf '%s\n' $(SERVED) | $(UV) pip compile -q - -c requirements.lock --universal --python-version 3.10 \
+	  --generate-hashes --no-annotate --no-header -o serving.lock
 
 clean:
 	rm -rf $(VENV) .uv .cache "$(DEMO)" .pytest_cache .mypy_cache .ruff_cache .hypothesis

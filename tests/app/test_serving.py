@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,15 +20,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
+from typer.main import get_command
 
 from cleaner import Project
 from cleaner.app.exported import GRAPH, write_export
 from cleaner.app.finished import load_model
+from cleaner.app.serving import serving
 from tests.support.images import colour_fields
 
 TOP = Path(__file__).parents[2]
 CLASSES = ["black", "grizzly", "teddy"]
 SIDE = 32
+FOREIGN = {"--help"}
 
 
 def _fill(part: Path) -> dict[str, object]:
@@ -163,3 +167,24 @@ def test_what_cannot_be_served_is_said_in_one_sentence(exported: Path, tmp_path:
         taken.listen()
         port = taken.getsockname()[1]
         assert f"port {port} can't be listened on" in _failure(str(exported), f"--port={port}")
+
+
+def test_the_guide_names_only_options_that_there_are() -> None:
+    guide = (TOP / "SERVING.md").read_text(encoding="utf-8")
+    parameters = get_command(serving).params
+    names = {name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)}
+    variables = {str(parameter.envvar) for parameter in parameters}
+    inline = " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", guide, flags=re.DOTALL)))
+    options = {name for name in re.findall(r"--[a-z-]+", inline) if name not in FOREIGN}
+    assert options
+    assert options <= names
+    assert set(re.findall(r"CLEANER_SERVE_[A-Z_]+[A-Z]", guide)) <= variables
+
+
+def test_what_serving_installs_is_of_the_same_versions_as_everything_else() -> None:
+    pins = [
+        set(re.findall(r"^([a-z0-9_.-]+==\S+)", (TOP / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("serving.lock", "requirements.lock")
+    ]
+    assert pins[0]
+    assert pins[0] <= pins[1]

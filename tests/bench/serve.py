@@ -55,7 +55,8 @@ write_export(place / "ours", root=Path("/nowhere"), fill=fill)
 photos = sorted((place / "photos").iterdir())
 labels = [vocab[number % len(vocab)] for number in range(len(photos))]
 loaders = ImageDataLoaders.from_lists(place, photos, labels, item_tfms=Resize(size), bs=8)
-vision_learner(loaders, getattr(models, arch), pretrained=False, n_out=len(vocab)).export(place / "export.pkl")
+learn = vision_learner(loaders, getattr(models, arch), pretrained=False, n_out=len(vocab))
+learn.export(place / "export.pkl")
 """
 
 # As it is written everywhere: the learner loaded once, one picture at a time, on the framework's threads.
