@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FIELDS = 16  # parts of a form that are no files, and are ignored
 NAME = 200  # characters of a file's name that are echoed
-RAW = ("application/octet-stream", "image/")
+RAW = ("application/octet-stream", "image/", "application/x-www-form-urlencoded")  # the last is curl's
 
 
 @dataclass(slots=True)

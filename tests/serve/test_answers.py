@@ -25,7 +25,15 @@ def test_a_picture_gets_every_class_with_its_probability_best_first(running: Run
 
 
 @pytest.mark.parametrize(
-    "kind", ["image/png", "image/jpeg", "IMAGE/PNG; q=1", "application/octet-stream", None]
+    "kind",
+    [
+        "image/png",
+        "image/jpeg",
+        "IMAGE/PNG; q=1",
+        "application/octet-stream",
+        None,
+        "application/x-www-form-urlencoded",
+    ],
 )
 def test_the_bytes_say_what_a_picture_is_not_the_type_it_was_sent_under(
     running: Running, kind: str | None
