@@ -6,6 +6,7 @@ Clients that are being answered are answered before it ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -80,14 +81,17 @@ def protocol(limits: Limits) -> type[H11Protocol]:
 
 def listening_socket(host: str, port: int) -> socket.socket:
     """Take the port, so that what is wrong with it is said before a model is loaded."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, proto, _, address = found[0]
-        taken = socket.socket(family, kind, proto)  # only by its number does asyncio know TCP, and not delay
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(address)
-    except (OSError, OverflowError) as error:
-        raise CleanerError(f"{host} port {port} can't be listened on ({error}); give another.") from error
+    with contextlib.ExitStack() as closing:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            family, kind, proto, _, address = found[0]
+            # only by the number of its protocol does asyncio know TCP, and send what is small at once
+            taken = closing.enter_context(socket.socket(family, kind, proto))
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(address)
+        except (OSError, OverflowError) as error:
+            raise CleanerError(f"{host} port {port} can't be listened on ({error}); give another.") from error
+        closing.pop_all()
     return taken
 
 

@@ -26,6 +26,7 @@ from cleaner import Project
 from cleaner.app.exported import GRAPH, write_export
 from cleaner.app.finished import load_model
 from cleaner.app.serving import serving
+from cleaner.errors import CleanerError
 from tests.support.images import colour_fields
 
 TOP = Path(__file__).parents[2]
@@ -145,28 +146,23 @@ def test_what_the_model_is_unsure_of_is_kept_and_opens_as_a_project(exported: Pa
     assert [catalog.item(0).label, len(catalog)] == ["black", 1]
 
 
-def _failure(*arguments: str, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "cleaner.app.cli", "serve", *arguments],
-        cwd=TOP,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
+def test_what_cannot_be_served_is_said_in_one_sentence(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*arguments: str) -> None:
+        get_command(serving).main([*arguments], standalone_mode=False)
 
-
-def test_what_cannot_be_served_is_said_in_one_sentence(exported: Path, tmp_path: Path) -> None:
-    assert "no exported model" in _failure(str(tmp_path), "--port=0")
-    assert "at least 16" in _failure(str(exported), "--port=0", CLEANER_SERVE_TOKEN="short")
+    with pytest.raises(CleanerError, match="no exported model"):
+        run(str(tmp_path), "--port=0")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert f"port {port} can't be listened on" in _failure(str(exported), f"--port={port}")
+        with pytest.raises(CleanerError, match=f"port {port} can't be listened on"):
+            run(str(exported), f"--port={port}")
+    monkeypatch.setenv("CLEANER_SERVE_TOKEN", "short")
+    with pytest.raises(CleanerError, match="at least 16"):
+        run(str(exported), "--port=0")
 
 
 def test_the_guide_names_only_options_that_there_are() -> None:
