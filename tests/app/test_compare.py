@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
+from cleaner.app.cleaned import cleaned
+from cleaner.app.compare import Comparison, cleaned_labels, compare, difference, first_labels
 from cleaner.catalog.scan import scan
 from cleaner.types import Action, Decision, Predictions, strings
 
@@ -78,3 +80,65 @@ def test_cleaned_labels_follow_the_decisions(
     standing = {"black/000.png": _decision("black/000.png", action, label)}
     assert cleaned_labels(catalog, standing).get("black/000.png") == expected
     assert cleaned_labels(catalog, standing)["black/001.png"] == "black"
+
+
+def _marks(text: str) -> np.ndarray:
+    return np.array([letter == "x" for letter in text])
+
+
+def test_a_change_of_many_images_is_more_than_chance_and_one_of_few_may_not_be() -> None:
+    before = _marks("x" * 30 + "." * 70)
+    large = difference(before, _marks("." * 20 + "x" * 10 + "." * 70))
+    small = difference(before, _marks("." * 2 + "x" * 28 + "." * 70))
+    assert large.certain
+    assert "more than chance: 20.0 points fewer" in large.sentence()
+    assert not small.certain
+    assert "may be chance" in small.sentence()
+    none = difference(before, before)
+    assert (none.change, none.low, none.high) == (0, 0, 0)
+    assert none.sentence() == "The two answer alike."
+
+
+def test_images_are_resampled_in_pairs() -> None:
+    random = np.random.default_rng(3)
+    before, after = random.random((2, 80)) < [[0.4], [0.25]]
+    ours = difference(before, after)
+    change = after.astype(float) - before
+    theirs = stats.bootstrap((change,), np.mean, method="percentile", n_resamples=9999, rng=1)
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.02)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.02)
+    apart = before.mean() * (1 - before.mean()) + after.mean() * (1 - after.mean())
+    assert ours.high - ours.low < 3.92 * np.sqrt(apart / 80) * 1.05  # no wider than unpaired ones
+
+
+def test_a_round_is_called_worse_only_beyond_chance() -> None:
+    truth = {str(n): "cat" for n in range(40)}
+    one = _said([0] * 40, [0] * 40)
+    slightly, clearly = _said([0] * 40, [1] + [0] * 39), _said([0] * 40, [1] * 20 + [0] * 20)
+    assert not _compare({1: one, 2: slightly}, truth).worse
+    assert _compare({1: one, 2: clearly}, truth).worse
+
+
+def test_images_that_changed_their_mind_are_named_new_mistakes_first() -> None:
+    one, two = _said([0, 0, 0, 0], [1, 0, 0, 1]), _said([0, 0, 0, 0], [0, 1, 0, 1])
+    result = _compare({1: one, 2: two}, {str(n): "cat" for n in range(4)})
+    assert [(m.id, m.before, m.after) for m in result.minds] == [("1", "cat", "dog"), ("0", "dog", "cat")]
+    assert result.vocab == VOCAB
+    assert result.before.tolist() == [[2, 2], [0, 0]]
+    assert result.after.tolist() == [[2, 2], [0, 0]]
+
+
+def test_what_was_cleaned_is_counted_from_the_first_label() -> None:
+    standing = {
+        "0": _decision("0", "relabel", "dog"),
+        "1": _decision("1", "delete"),
+        "2": _decision("2", "keep"),
+        "3": _decision("3", "relabel", "cat"),  # back to what it was at first
+        "4": _decision("4", "unsure"),
+    }
+    done = cleaned(standing, first={str(n): "cat" for n in range(5)})
+    assert done.relabelled == {("cat", "dog"): 1}
+    assert (done.removed, done.confirmed, done.unsure) == (1, 2, 1)
+    assert done.sentence() == (
+        "Decided so far: 1 label corrected, 2 confirmed, 1 image removed, 1 left open."
+    )
