@@ -5,7 +5,6 @@ Both are safe to delete, and neither depends on a label.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cleaner.app.settings import setting
 from cleaner.catalog.pixels import LIMIT, pixels
 from cleaner.catalog.rowcache import RowCache, alone
 from cleaner.errors import InputError
@@ -24,8 +24,6 @@ from cleaner.types import Catalog, Pixels, TrainConfig
 if TYPE_CHECKING:
     from cleaner.model.choice import Backbone
     from cleaner.model.embed import Views
-
-CACHE_GB = "CLEANER_CACHE_GB"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,10 +90,12 @@ class Job:
 
 
 def _limit() -> int:
-    text = os.environ.get(CACHE_GB)
+    text = setting("cache_gb")
     if text is None:
         return LIMIT
     try:
         return round(float(text) * 1e9)
     except (ValueError, OverflowError):
-        raise InputError(f"{CACHE_GB} is {text!r}, but must be a number of gigabytes, like 50.") from None
+        raise InputError(
+            f"CLEANER_CACHE_GB is {text!r}, but must be a number of gigabytes, like 50."
+        ) from None

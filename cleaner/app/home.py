@@ -11,12 +11,13 @@ from pathlib import Path
 from filelock import FileLock
 from sqlalchemy import URL, Column, Engine, MetaData, Table, Text, insert, select
 
+from cleaner.app.settings import known_user, served_to_others, setting
 from cleaner.catalog.folders import require_class_folders
 from cleaner.errors import InputError
 from cleaner.review.database import open_database, writing
 
-DATABASE = "CLEANER_DATABASE"
 HOME = ".cleaner"
+SOMEONE = "someone"
 
 owner = Table("owner", MetaData(), Column("project", Text, primary_key=True))  # one row
 
@@ -83,7 +84,7 @@ def database_of(home: Path, *, url: str | None) -> Engine:
     Raises InputError for one that holds another project: decisions on one dataset must not touch another.
     """
     own = URL.create("sqlite", database=str(home / "cleaner.db"))  # a path may hold ? and #
-    engine = open_database(url or os.environ.get(DATABASE) or own)
+    engine = open_database(url or setting("database") or own)
     mine = _identity(home)
     with writing(engine) as connection:
         owner.create(connection, checkfirst=True)
@@ -92,7 +93,7 @@ def database_of(home: Path, *, url: str | None) -> Engine:
             connection.execute(insert(owner).values(project=mine))
     if found not in (None, mine):
         raise InputError(
-            f"This database holds another project than {home.parent}; give each its own ({DATABASE})."
+            f"This database holds another project than {home.parent}; give each its own (CLEANER_DATABASE)."
         )
     return engine
 
@@ -107,8 +108,15 @@ def _identity(home: Path) -> str:
 
 
 def user() -> str:
-    """Name the person at the keyboard, as decisions will carry it."""
+    """Name the person at the keyboard, as decisions will carry it.
+
+    On a server for others nobody sits at its keyboard: who doesn't say who they are is someone.
+    """
+    if name := known_user():
+        return name
+    if served_to_others():
+        return SOMEONE
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no such user in this container
-        return "someone"
+        return SOMEONE

@@ -6,17 +6,22 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from cleaner.app.settings import may_not_apply
 from cleaner.catalog.digest import digest_of
 from cleaner.changes.apply import apply_plan
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.trash import empty_trash
 from cleaner.changes.undo import undo
+from cleaner.errors import Refused
 from cleaner.progress import Report, Stop
 from cleaner.types import Catalog, Plan, Receipt
 
 
 class Moves:
-    """Apply, undo and empty the trash, in the name of one person; `then` is called after each."""
+    """Apply, undo and empty the trash, in the name of one person; `then` is called after each.
+
+    Each raises Refused, and touches nothing, where that person may not change files.
+    """
 
     def __init__(self, root: Path, *, home: Path, ledger: Ledger, by: str, then: Callable[[], None]) -> None:
         self._root, self._home, self._ledger, self._by, self._then = root, home, ledger, by, then
@@ -36,6 +41,8 @@ class Moves:
         return self._do(partial(empty_trash, items, word=word), report=report, stopped=stopped)
 
     def _do(self, act: Callable[..., Receipt], *, report: Report, stopped: Stop) -> Receipt:
+        if problem := may_not_apply(self._by):
+            raise Refused(problem)
         try:
             return act(
                 root=self._root,

@@ -1,0 +1,49 @@
+"""The projects opened last, newest first, in one small file among the person's own data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from cleaner.app.settings import confined, setting
+from cleaner.errors import CleanerError
+
+MOST = 10
+
+
+def recent() -> tuple[Path, ...]:
+    """Return the folders opened last that are still there and may be opened, newest first."""
+    folders = []
+    for name in _names():
+        with contextlib.suppress(CleanerError, OSError):
+            folder = confined(Path(name))
+            if folder.is_dir():
+                folders.append(folder)
+    return tuple(dict.fromkeys(folders))
+
+
+def remember(folder: Path) -> None:
+    """Put a folder at the top; a file that can't be written costs the memory, nothing else."""
+    names = [str(folder), *(name for name in _names() if name != str(folder))]
+    file = _file()
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    with contextlib.suppress(OSError, UnicodeError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(names[:MOST]), encoding="utf-8")
+        draft.replace(file)
+
+
+def _names() -> list[str]:
+    try:
+        kept = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [name for name in kept if isinstance(name, str)] if isinstance(kept, list) else []
+
+
+def _file() -> Path:
+    named = setting("recent")
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(named) if named else Path(data) / "cleaner" / "recent.json"
