@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from cleaner.ranking.neighbours import Groups, Neighbours, check_groups
 from cleaner.ranking.pixelcopies import CLOSE as FARTHEST
@@ -107,6 +105,9 @@ def _links(neighbours: Neighbours, pictures: Rows) -> tuple[Rows, Rows, Floats]:
 
 def _parts(one: Rows, other: Rows, *, count: int) -> Rows:
     """Return which connected part each picture belongs to."""
+    from scipy import sparse  # takes a second, and only few need it
+    from scipy.sparse.csgraph import connected_components
+
     graph = sparse.coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.intp)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from cleaner.errors import InputError
 from cleaner.ranking.neighbours import Neighbours
@@ -70,6 +69,8 @@ class Votes:
 
 def _askers(neighbours: Neighbours) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Turn the neighbours round: those of which row r is one are askers[starts[r] : starts[r + 1]]."""
+    from scipy import sparse  # takes a second, and only few need it
+
     there = neighbours.rows >= 0
     count, starts = len(there), np.append(0, np.cumsum(there.sum(axis=1)))
     votes = np.ones(int(starts[-1]), dtype=np.int8)
