@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from cleaner.app.caches import Job
 from cleaner.app.engine import Outcome, outcome_of, train_full, train_quick
 from cleaner.app.rounds import save_round
+from cleaner.app.underway import told
 from cleaner.errors import DISK_FULL, Refused, TrainingError
 from cleaner.types import Round
 
@@ -46,11 +47,15 @@ def keep_round(job: Job, score: Callable[[Job], Trained]) -> Round:
 
 
 def _keep_next(job: Job, fit: Callable[[Job], Outcome]) -> Round:
-    with _alone(job.home, patience=PATIENCE), disk_errors_explained(job.home):
+    with (
+        _alone(job.home, patience=PATIENCE),
+        disk_errors_explained(job.home),
+        told(job.home, config=job.config, report=job.report) as report,
+    ):
         stop_file = _stop_file(job.home)
         stop_file.unlink(missing_ok=True)
         started = time.monotonic()
-        outcome = fit(replace(job, stopped=lambda: job.stopped() or stop_file.exists()))
+        outcome = fit(replace(job, report=report, stopped=lambda: job.stopped() or stop_file.exists()))
         return _save(outcome, job, seconds=time.monotonic() - started)
 
 

@@ -1,0 +1,78 @@
+"""What a training tells of itself to other windows, and to the one that opens after it was killed.
+
+One small file in the project's folder, there as long as a training runs; it never stops or fails one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cleaner.progress import Progress, Report
+from cleaner.types import Epoch, TrainConfig
+
+EVERY = 0.5  # seconds between two writes
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """A training as it was asked for, and how far it was when it last told."""
+
+    config: TrainConfig
+    progress: Progress
+
+
+@contextlib.contextmanager
+def told(home: Path, *, config: TrainConfig, report: Report) -> Iterator[Report]:
+    """Tell how far a training is while the block runs; yield what it is to report to.
+
+    However the block ends nothing is left; only a kill leaves what was told last.
+    """
+    last = 0.0
+    file = _file(home)
+    _write(file, Underway(config, Progress("starting", 0, 0)))
+
+    def tell(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            _write(file, Underway(config, progress))
+        report(progress)
+
+    try:
+        yield tell
+    finally:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
+
+
+def underway(home: Path) -> Underway | None:
+    """Return what a training of a project told last, whether it still runs or was killed; None if none."""
+    try:
+        raw = json.loads(_file(home).read_text(encoding="utf-8"))
+        progress = raw["progress"]
+        epochs = tuple(Epoch(**epoch) for epoch in progress.pop("epochs"))
+        notes = tuple(progress.pop("notes"))
+        return Underway(TrainConfig(**raw["config"]), Progress(**progress, epochs=epochs, notes=notes))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def forget(home: Path) -> None:
+    """Forget a training that was killed."""
+    _file(home).unlink(missing_ok=True)
+
+
+def _write(file: Path, now: Underway) -> None:
+    draft = file.with_suffix(".draft")
+    with contextlib.suppress(OSError):  # a full disk is for the training itself to say
+        draft.write_text(json.dumps(asdict(now)), encoding="utf-8")
+        draft.replace(file)
+
+
+def _file(home: Path) -> Path:
+    return home / "training.json"

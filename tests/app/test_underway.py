@@ -1,0 +1,50 @@
+"""What a training tells other windows, and what is left of one that was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from cleaner.app.underway import forget, told, underway
+from cleaner.progress import Progress, quiet
+from cleaner.types import Epoch, TrainConfig
+
+CONFIG = TrainConfig(weights="scratch", epochs=3)
+FAR = Progress("training", 2, 3, 1.5, "epoch 2 of 3", (Epoch(1, 0.5, 0.4, 0.1),), ("no weights",))
+
+
+def test_another_window_sees_how_far_a_training_is_and_nothing_is_left_after_it(tmp_path: Path) -> None:
+    heard: list[Progress] = []
+    assert underway(tmp_path) is None
+    with told(tmp_path, config=CONFIG, report=heard.append) as report:
+        report(FAR)
+        seen = underway(tmp_path)
+        assert seen is not None
+        assert (seen.config, seen.progress) == (CONFIG, FAR)
+    assert heard == [FAR]
+    assert underway(tmp_path) is None
+
+
+def test_a_training_that_fails_leaves_nothing_but_one_that_is_killed_does(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no"), told(tmp_path, config=CONFIG, report=quiet):
+        raise ValueError("no")
+    assert underway(tmp_path) is None
+    if not (child := os.fork()):
+        with told(tmp_path, config=CONFIG, report=quiet) as report:
+            report(FAR)
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    left = underway(tmp_path)
+    assert left is not None
+    assert left.progress.epochs == FAR.epochs
+    forget(tmp_path)
+    assert underway(tmp_path) is None
+
+
+def test_a_damaged_word_of_a_training_is_as_none(tmp_path: Path) -> None:
+    for text in ("", "[]", '{"config": {"odd": 1}, "progress": {"epochs": [], "notes": []}}'):
+        (tmp_path / "training.json").write_text(text)
+        assert underway(tmp_path) is None
