@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Port = Annotated[int | None, typer.Option(help="Port on 127.0.0.1; by default 8866 or a free one.")]
+Port = Annotated[int | None, typer.Option(help="Port; by default 8866 or a free one.")]
 
 
 def main() -> None:
@@ -70,12 +70,18 @@ def demo(
 
 @app.command("app")
 def serve_app(
-    folder: Annotated[Path | None, typer.Argument(help="The dataset to open.")] = None, *, port: Port = None
+    folder: Annotated[Path | None, typer.Argument(help="The dataset to open.")] = None,
+    *,
+    ip: Annotated[
+        str | None, typer.Option(help="Address to listen on; by default this machine only.")
+    ] = None,
+    port: Port = None,
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
 ) -> None:
-    """Open the dashboard in the browser, on this machine only."""
+    """Open the dashboard in the browser: on this machine only, or with a token on another address."""
     if folder is not None:
         Project.open(folder)  # says at once what is wrong with it
-    _serve(folder, port=port)
+    _serve(folder, ip=ip, port=port, theme=theme)
 
 
 @app.command()
@@ -147,10 +153,11 @@ def compare(folder: Folder) -> None:
         typer.echo(f"round {rates.round}\tcleaned labels {rates.cleaned:.1%}\toriginal {rates.original:.1%}")
 
 
-def _serve(folder: Path | None, *, port: int | None) -> None:
+def _serve(folder: Path | None, *, port: int | None, ip: str | None = None, theme: str = "light") -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is ended too
     typer.echo("Starting the dashboard …")
-    with contextlib.suppress(KeyboardInterrupt), server.dashboard(folder, port=port) as served:
+    running = server.dashboard(folder, ip=ip, port=port, theme=theme)
+    with contextlib.suppress(KeyboardInterrupt), running as served:
         typer.echo(f"The dashboard is at {served.address} (Ctrl+C ends it).")
         try:
             served.process.wait()
