@@ -22,6 +22,12 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
     return partial(colour_fields, tmp_path / "photos")
 
 
+@pytest.fixture(autouse=True)
+def _own_list_of_projects(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what the tests open out of the list of projects of the person who runs them."""
+    monkeypatch.setenv("CLEANER_RECENT", str(tmp_path_factory.getbasetemp() / "recent.json"))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[], str]]:
     """Return a function that makes a new database on a PostgreSQL server and returns its address."""

@@ -29,6 +29,8 @@ MAY_IMPORT = {
     "review": {"ipywidgets", "anywidget", "traitlets", "sqlalchemy"},
     "changes": {"sqlalchemy", "filelock"},
     "app": {
+        "anywidget",
+        "traitlets",
         "filelock",
         "sqlalchemy",
         "ipywidgets",

@@ -1,8 +1,7 @@
-"""The whole loop on one page: choose, check, train, review, apply, compare; in a notebook or under Voila."""
+"""The whole loop on one page, step by step from a folder to a model; in a notebook or under Voila."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Protocol
 
 import ipywidgets as widgets
 
+from cleaner.app.home import user
+from cleaner.app.page import Page, Place
 from cleaner.app.panels.apply import Apply
 from cleaner.app.panels.check import Check
 from cleaner.app.panels.choose import Choose
@@ -18,8 +19,8 @@ from cleaner.app.panels.desk import Desk
 from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.panels.review import Review
 from cleaner.app.panels.train import Train
-from cleaner.app.project import Project
-from cleaner.app.server import FOLDER, RECENT
+from cleaner.app.panels.use import Use
+from cleaner.app.settings import known_user, setting
 from cleaner.errors import CleanerError
 
 STYLE = Path(__file__).with_name("static") / "dashboard.css"
@@ -35,75 +36,127 @@ class Panel(Protocol):
         """Show the project as it is now."""
 
 
+STEPS: dict[str, Callable[[Desk], Panel]] = {
+    panel.title: panel for panel in (Choose, Check, Train, Review, Apply, Compare, Use)
+}
+
+
 class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
-    """The app: show it as the last line of a cell. Without `folder` it opens what CLEANER_FOLDER names."""
+    """The app: show it as the last line of a cell. Without `folder` it opens the one that is set, if any.
+
+    A page that is loaded again comes back to the folder and the step where it was. Under Voila, which may
+    run the cell before anybody has come, nothing is opened until a page shows it.
+    """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self._desk = Desk(go=self.go)
-        self._check = Check(self._desk)
-        panels: tuple[Panel, ...] = (
-            Choose(self._desk),
-            self._check,
-            Train(self._desk),
-            Review(self._desk),
-            Apply(self._desk),
-            Compare(self._desk),
-        )
-        self._panels = {panel.title: panel for panel in panels}
-        self._steps = {name: self._step(name, number=n) for n, name in enumerate(self._panels, start=1)}
+        self._folder = folder or setting("folder")
+        self._page = Page(self._on_shown)
+        self._desk = Desk(go=self.go, on_busy=lambda busy: self._page.set_trait("busy", busy))
+        self._panels: dict[str, Panel] = {}  # made when they are first gone to
+        self._here = ""
+        self._came = False
+        self._steps = {name: self._step(name, number=n) for n, name in enumerate(STEPS, start=1)}
         self._where = block()
-        self._here: Panel | None = None
+        self._name = widgets.Text(self._desk.by, description="you are", continuous_update=False)
+        self._name.tooltip = "Your name: your verdicts carry it"
+        self._name.disabled = known_user() is not None
+        self._name.observe(self._on_name, names="value")
         self._desk.listen(self._refresh)
-        style = widgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
-        style.layout.display = "none"
-        steps = widgets.HBox(list(self._steps.values()))
-        steps.add_class("cleaner-steps")
-        header = widgets.HBox([widgets.HTML("<h1>Cleaner</h1>"), steps, self._where])
-        header.add_class("cleaner-header")
-        super().__init__([style, header, *(panel.view for panel in panels)])
+        super().__init__([self._style(), self._page, self._header()])
         self.add_class("cleaner-app")
-        for panel in panels:
-            panel.view.add_class("cleaner-panel")
-        self._open_at_start(folder or os.environ.get(FOLDER) or _recent())
+        if not _before_anybody_came():
+            self._open_at_start(Place())
 
     def go(self, name: str) -> None:
         """Show one step and bring it up to date."""
-        self._here = self._panels[name]
-        self._guarded(self._here.refresh)
+        if name not in self._panels:
+            self._panels[name] = panel = STEPS[name](self._desk)
+            panel.view.add_class("cleaner-panel")
+            self.children += (panel.view,)
+        self._here = name
+        self._guarded(self._panels[name].refresh)
         for title, panel in self._panels.items():
             panel.view.layout.display = "" if title == name else "none"
-            (self._steps[title].add_class if title == name else self._steps[title].remove_class)(
-                "cleaner-here"
-            )
-        if name == "Check" and self._desk.is_open and not (self._desk.busy or self._desk.project.checked):
-            self._check.start()
+        for title, step in self._steps.items():
+            (step.add_class if title == name else step.remove_class)("cleaner-here")
+        self._keep_place()
+        self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        """Do what a step begins with by itself: the first check, and loading what trains."""
+        panel = self._panels[name]
+        if not self._desk.is_open:
+            return
+        if isinstance(panel, Check) and not (self._desk.busy or self._desk.project.checked):
+            panel.start()
+        if isinstance(panel, Train) and self._came:
+            panel.load()
+
+    def _style(self) -> widgets.HTML:
+        style = widgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
+        style.layout.display = "none"
+        return style
+
+    def _header(self) -> widgets.HBox:
+        steps = widgets.HBox(list(self._steps.values()))
+        steps.add_class("cleaner-steps")
+        self._name.add_class("cleaner-name")
+        header = widgets.HBox([widgets.HTML("<h1>Cleaner</h1>"), steps, self._where, self._name])
+        header.add_class("cleaner-header")
+        return header
 
     def _step(self, name: str, *, number: int) -> widgets.Button:
         made = button(f"{number} {name}", tooltip=f"Go to step {number}")
         made.on_click(lambda _: self.go(name))
         return made
 
-    def _open_at_start(self, folder: str | Path | None) -> None:
-        if folder is None:
+    def _on_shown(self, place: Place) -> None:
+        """Go where the person was before; a further view of this kernel's dashboard changes nothing."""
+        if self._came:
+            return
+        self._came = True
+        if place.name and known_user() is None:
+            self._name.value = place.name
+        if _before_anybody_came():
+            self._open_at_start(place)
+        elif self._desk.is_open and place.folder == str(self._desk.place) and place.step in STEPS:
+            self.go(place.step)
+
+    def _open_at_start(self, place: Place) -> None:
+        """Open the folder where the person was, else the one that is set, and go to the step that is next."""
+        folder = place.folder or self._folder
+        if not folder:
             self.go("Choose")
             return
         try:
-            self._desk.open(Project.open(folder))
-        except (CleanerError, OSError) as error:
+            self._desk.open_folder(folder)
+        except (CleanerError, OSError, ValueError) as error:
             self._where.value = sentence(str(error), tone="warn")
             self.go("Choose")
             return
         project = self._desk.project
-        self.go("Apply" if project.notice else "Review" if project.rounds else "Check")
+        usual = "Apply" if project.notice else "Review" if project.rounds else "Check"
+        self.go(place.step if place.step in STEPS and not project.notice else usual)
+
+    def _on_name(self, _: object) -> None:
+        try:
+            self._desk.rename(self._name.value)
+        except (CleanerError, OSError) as error:
+            self._where.value = sentence(str(error), tone="warn")
+        self._name.value = self._desk.by
+        self._keep_place()
+
+    def _keep_place(self) -> None:
+        folder = str(self._desk.place) if self._desk.is_open else ""
+        typed = "" if self._desk.by == user() else self._desk.by
+        self._page.keep(Place(folder=folder, step=self._here, name=typed))
 
     def _refresh(self) -> None:
         if self._desk.is_open:
             project = self._desk.project
-            if project.source.place is not None:
-                _remember(project.source.place)
             self._where.value = sentence(str(project.root)) + sentence(project.notice or "", tone="warn")
-        if self._here is not None:  # the others are brought up to date when they are gone to
-            self._guarded(self._here.refresh)
+        if self._here:  # the others are brought up to date when they are gone to
+            self._guarded(self._panels[self._here].refresh)
 
     def _guarded(self, refresh: Callable[[], None]) -> None:
         """Bring a panel up to date; what goes wrong is said at the top, for a callback would swallow it."""
@@ -113,13 +166,6 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
             self._where.value = sentence(str(error), tone="warn")
 
 
-def _recent() -> str | None:
-    """Name the folder that this server showed last: a reload is a new kernel, and should come back to it."""
-    with contextlib.suppress(OSError, KeyError):
-        return Path(os.environ[RECENT]).read_text(encoding="utf-8")
-    return None
-
-
-def _remember(folder: Path) -> None:
-    with contextlib.suppress(OSError, KeyError):
-        Path(os.environ[RECENT]).write_text(str(folder), encoding="utf-8")
+def _before_anybody_came() -> bool:
+    """Say whether this is Voila: it may run the cell ahead of time, and tells so by a variable."""
+    return "VOILA_PREHEAT" in os.environ

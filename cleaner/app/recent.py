@@ -14,19 +14,19 @@ MOST = 10
 
 
 def recent() -> tuple[Path, ...]:
-    """Return the folders opened last that are still there and may be opened, newest first."""
-    folders = []
+    """Return the folders and tables opened last that are still there and may be opened, newest first."""
+    places = []
     for name in _names():
         with contextlib.suppress(CleanerError, OSError):
-            folder = confined(Path(name))
-            if folder.is_dir():
-                folders.append(folder)
-    return tuple(dict.fromkeys(folders))
+            place = confined(Path(name))
+            if place.exists():
+                places.append(place)
+    return tuple(dict.fromkeys(places))
 
 
-def remember(folder: Path) -> None:
-    """Put a folder at the top; a file that can't be written costs the memory, nothing else."""
-    names = [str(folder), *(name for name in _names() if name != str(folder))]
+def remember(place: Path) -> None:
+    """Put a folder or a table at the top; a file that can't be written costs the memory, nothing else."""
+    names = [str(place), *(name for name in _names() if name != str(place))]
     file = _file()
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError, UnicodeError):

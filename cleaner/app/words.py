@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from cleaner.progress import Progress
@@ -21,15 +22,20 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def moment(at: str) -> str:
+    """Say a time of ISO 8601 to the minute, as it is on this machine's clock."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 def time_left(progress: Progress) -> str:
     """Say how much longer it takes, or nothing before that can be known."""
     left = progress.seconds_left
     return "" if left is None or progress.done >= progress.total else f"{duration(left)} left"
 
 
-def count(number: int, noun: str) -> str:
-    """Say a number of things: «1 image», «1,797 images»."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """Say a number of things: «1 image», «1,797 images»; `nouns` where that is not the noun and an s."""
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def round_line(result: Round) -> str:

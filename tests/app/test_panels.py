@@ -9,22 +9,29 @@ from dataclasses import asdict
 from pathlib import Path
 
 import ipywidgets as widgets
+import numpy as np
 import pytest
+from filelock import FileLock
 
 from cleaner import Dashboard, Project
 from cleaner.app.background import Task
-from cleaner.app.panels.apply import plan_view
-from cleaner.app.panels.check import class_table, findings_table
+from cleaner.app.finished import FinishedModel
+from cleaner.app.panels.apply import Apply, plan_view
+from cleaner.app.panels.check import class_table, findings_view, samples_view
 from cleaner.app.panels.choose import FolderChooser
 from cleaner.app.panels.desk import Desk, Runner
-from cleaner.app.panels.parts import button, figure, sentence, table
+from cleaner.app.panels.elsewhere import Elsewhere
+from cleaner.app.panels.late import Late
+from cleaner.app.panels.parts import button, figure, picture_of, sentence, table
 from cleaner.app.panels.trash import TrashBox
+from cleaner.app.panels.use import answers_view, ask_uploads
 from cleaner.app.server import dashboard as server
+from cleaner.app.underway import told
 from cleaner.app.words import duration, plain, receipt_line, time_left
 from cleaner.catalog.scan import scan
 from cleaner.errors import CleanerError, InputError, Stopped
 from cleaner.progress import Progress, quiet
-from cleaner.types import Finding, Operation, Plan, Receipt, Refusal, Round, TrainConfig
+from cleaner.types import Epoch, Finding, Operation, Plan, Receipt, Refusal, Round, TrainConfig
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
 
@@ -48,7 +55,7 @@ def test_names_from_a_dataset_are_never_read_as_html(folder: Callable[..., Path]
         sentence(HOSTILE),
         table([HOSTILE], [[HOSTILE]]),
         figure(None, caption=HOSTILE),
-        findings_table((Finding("i", HOSTILE, 1.0, HOSTILE),)),
+        findings_view((Finding("i", HOSTILE, 1.0, HOSTILE),)),
         class_table(catalog),
         plan_view(Project.open(catalog.root), Plan(operations=(operation,), warnings=(HOSTILE,))),
     ]
@@ -73,7 +80,7 @@ def test_the_dashboard_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
 def test_every_step_can_be_visited_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLEANER_FOLDER", raising=False)
     dashboard = Dashboard()
-    for step in ("Check", "Train", "Review", "Apply", "Compare", "Choose"):
+    for step in ("Check", "Train", "Review", "Apply", "Compare", "Use", "Choose"):
         dashboard.go(step)
     assert "train first" in _texts(dashboard)
 
@@ -216,9 +223,157 @@ def test_a_port_that_is_taken_is_refused() -> None:
             pass
 
 
-def test_a_reload_comes_back_to_the_folder(folder: Callable[..., Path], tmp_path: Path, monkeypatch) -> None:
+def _shown(dashboard: Dashboard, **place: object) -> None:
+    """Say what a page says when it appears, with what its browser has kept."""
+    dashboard._page._handle_custom_msg({"kind": "shown", "place": place}, [])
+
+
+def test_a_page_that_is_loaded_again_comes_back_to_its_folder_its_step_and_its_name(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = folder()
+    Project.open(root).verify()
     monkeypatch.delenv("CLEANER_FOLDER", raising=False)
-    monkeypatch.setenv("CLEANER_RECENT", str(tmp_path / "recent"))
-    Dashboard(root)
-    assert str(root) in _texts(Dashboard())
+    monkeypatch.setenv("VOILA_PREHEAT", "True")  # the cell has run, and nobody has come yet
+    before = Dashboard(root)
+    assert "grizzly" not in _texts(before)
+    _shown(before)
+    before.go("Apply")
+    before._name.value = "bea"
+    kept = dict(before._page.place)
+    assert kept == {"folder": str(root), "step": "Apply", "name": "bea"}
+    after = Dashboard()
+    _shown(after, **kept)
+    assert "No image would be changed" in _texts(after)
+    assert after._desk.project.journal.by == "bea"
+    after.go("Check")
+    _shown(after, **kept)  # a second view of the same dashboard leaves it where it is
+    assert after._page.place["step"] == "Check"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"folder": "/", "step": "Apply"},
+        {"folder": ["odd"], "step": {"x": 1}, "name": 7},
+        {"folder": "x" * 10_000},
+        {"folder": "a\0b"},
+        {"step": "<img src=x onerror=alert(1)>"},
+    ],
+)
+def test_whatever_a_browser_has_kept_opens_nothing_that_may_not_be(
+    place: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLEANER_FOLDER", raising=False)
+    monkeypatch.setenv("VOILA_PREHEAT", "True")
+    monkeypatch.setenv("CLEANER_ROOT", str(tmp_path))
+    dashboard = Dashboard()
+    _shown(dashboard, **place)
+    assert not dashboard._desk.is_open
+    assert dashboard._page.place["step"] == "Choose"
+    assert "<img" not in _texts(dashboard)
+
+
+def test_any_apply_can_be_undone_from_the_list_and_who_may_not_sees_why(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder()
+    project = Project.open(root, by="ann")
+    for item in ("black/000.png", "black/001.png"):
+        project.decide([item], "delete")
+        project.apply()
+    desk = Desk(go=lambda _: None)
+    panel = Apply(desk)
+    desk.listen(panel.refresh)
+    desk.open(Project.open(root))
+    applies = panel._applies
+    assert [label.split(", ", 1)[1] for label, _ in applies._chosen.options] == [
+        "by ann: 1 change, 1 of them stand",
+        "by ann: 1 change, 1 of them stand",
+    ]
+    applies._chosen.index = 1  # the older one
+    applies._undo.click()
+    _wait(lambda: "1 file put back" in _texts(applies.view) and not desk.busy)
+    assert (root / "black" / "000.png").exists()
+    assert not (root / "black" / "001.png").exists()
+    monkeypatch.setenv("CLEANER_MAY_APPLY", "none")
+    panel.refresh()
+    assert panel._apply.disabled
+    assert applies._undo.disabled
+    assert "Nobody may change files here" in _texts(panel.view)
+
+
+def test_a_training_in_another_window_is_shown_and_one_that_was_killed_can_go_on(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project.open(folder())
+    desk, resumed = Desk(go=lambda _: None), list[TrainConfig]()
+    elsewhere = Elsewhere(desk, resume=resumed.append)
+    desk.open(project)
+    far = Progress("training", 1, 3, 2.0, "epoch 2 of 3", (Epoch(1, 0.5, 0.4, 0.1),))
+    config = TrainConfig(weights="scratch", epochs=3)
+    with FileLock(project.home / "training.lock"), told(project.home, config=config, report=quiet) as report:
+        elsewhere.refresh()  # it has begun
+        report(far)
+        monkeypatch.setattr("cleaner.app.underway.EVERY", 0.0)
+        report(far)
+        elsewhere.refresh()
+        assert "is running in another window" in _texts(elsewhere.view)
+        assert "epoch 2 of 3 · 4 s left" in _texts(elsewhere.view)
+        kept = (project.home / "training.json").read_text()
+    _wait(lambda: elsewhere._watched is None)  # it has seen the end
+    elsewhere.refresh()
+    assert elsewhere.view.layout.display == "none"
+    (project.home / "training.json").write_text(kept)  # as a kill leaves it
+    elsewhere.refresh()
+    assert "was interrupted after 1 of its epochs" in _texts(elsewhere.view)
+    elsewhere._go_on.click()
+    assert resumed == [config]
+
+
+def test_the_model_is_asked_about_uploads_and_one_that_is_no_image_is_one_sentence(
+    folder: Callable[..., Path],
+) -> None:
+    good = (folder() / "black" / "000.png").read_bytes()
+
+    def sure(batch: np.ndarray) -> np.ndarray:
+        return np.tile(np.array([0.75, 0.25], dtype=np.float32), (len(batch), 1))
+
+    model = FinishedModel(("<b>bear", "wolf"), 32, {}, sure)
+    uploads = [("../../x/good.png", good), (f"{HOSTILE}.jpg", b"nonsense"), ("again.png", good)]
+    answers = ask_uploads(model, uploads, quiet, lambda: False)
+    assert [answer.name for answer in answers] == ["good.png", f"{HOSTILE}.jpg", "again.png"]
+    assert [bool(answer.picture) for answer in answers] == [True, False, True]
+    assert answers[1].problem == f"{HOSTILE}.jpg is not an image of any kind known here."
+    html = answers_view(answers)
+    assert "75%" in html
+    assert "<b>bear" not in html
+    assert "<img src=x" not in html
+    assert html.count("data:image/jpeg") == 2
+
+
+def test_findings_are_counted_by_kind_and_shown_with_pictures(folder: Callable[..., Path]) -> None:
+    root = folder()
+    (root / "teddy" / "copy.png").write_bytes((root / "teddy" / "000.png").read_bytes())
+    (root / "teddy" / "bad.png").write_bytes(b"nonsense")
+    project = Project.open(root)
+    html = findings_view(project.verify(), picture=lambda key: picture_of(project, key))
+    assert "unreadable: 1</summary>" in html
+    assert "duplicate: 2</summary>" in html
+    assert html.count("data:image/jpeg") == 2
+    assert "<details class='cleaner-fold'><summary>" in html  # folded away until asked for
+    samples = samples_view(project.catalog, picture=lambda key: picture_of(project, key))
+    assert samples.count("data:image/jpeg") == 18  # six of each class
+    assert "teddy (9)" in samples
+
+
+def test_what_is_drawn_late_never_takes_the_place_of_what_was_asked_for_after_it() -> None:
+    late, gate = Late(), threading.Event()
+    late.show("slow", lambda: f"{gate.wait(10)} slow")
+    late.show("quick", lambda: "quick")
+    _wait(lambda: late.view.value == "quick")
+    gate.set()
+    late.show("bad", lambda: f"{1 / 0}")
+    _wait(lambda: "could not be drawn" in late.view.value)
+    late.show("third", lambda: "third")
+    _wait(lambda: late.view.value == "third")

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import ipywidgets as widgets
 
+from cleaner.app.panels.applies import Applies, said
 from cleaner.app.panels.desk import Desk, Runner
-from cleaner.app.panels.parts import block, button, figure, figures, heading, sentence, table
+from cleaner.app.panels.parts import (
+    beside,
+    block,
+    button,
+    figure,
+    figures,
+    heading,
+    picture_of,
+    sentence,
+    table,
+)
 from cleaner.app.panels.trash import TrashBox
 from cleaner.app.project import Project
-from cleaner.app.words import count, receipt_line
+from cleaner.app.settings import confined, may_not_apply
+from cleaner.app.words import count
 from cleaner.changes.plan import summary
-from cleaner.errors import CleanerError
+from cleaner.errors import CleanerError, Refused
 from cleaner.progress import Report, Stop
 from cleaner.types import Operation, Plan, Receipt
 
-SHOWN = 24  # pictures; the rest of the plan is counted
+SHOWN, OF_ONE_WAY = 48, 12  # pictures in all, and of images that go the same way; the rest are counted
 
 
 class Apply:
@@ -32,10 +47,11 @@ class Apply:
         self._sidecars = widgets.Checkbox(
             description="move .txt, .xml and .json files of the same name along", indent=False
         )
+        self._sidecars.layout.width = "auto"
         self._sidecars.observe(lambda _: self.refresh(), names="value")
-        self._trash = TrashBox(desk)
+        self._applies, self._trash = Applies(desk), TrashBox(desk)
         self._runner = Runner(desk, self._apply, self._undo)
-        self._shown, self._exported = block(), block()
+        self._denied, self._shown, self._exported = block(), block(), block()
         self._apply.on_click(lambda _: self._on_apply())
         self._undo.on_click(lambda _: self._on_undo())
         self._export.on_click(lambda _: self._on_export())
@@ -46,26 +62,31 @@ class Apply:
         self.view = widgets.VBox(
             [
                 heading("Apply", lead=lead),
-                self._shown,
-                self._sidecars,
+                self._denied,
                 self._runner.view,
+                self._sidecars,
+                self._shown,
                 widgets.HBox([self._export, self._exported]),
-                self._trash.view,
                 self._next,
+                self._applies.view,
+                self._trash.view,
             ]
         )
 
     def refresh(self) -> None:
         """Show what the decisions would do now, and what lies in the trash."""
+        self._applies.refresh()
         self._trash.refresh()
+        denied = may_not_apply(self._desk.by)
+        self._denied.value = sentence(denied or "", tone="warn")
         if not self._desk.is_open or not self._desk.project.checked:
             self._shown.value = sentence("There is nothing to apply yet: open a folder and check it first.")
             self._apply.disabled = self._undo.disabled = True
             return
         project = self._desk.project
         self._plan = project.plan(sidecars=self._sidecars.value)
-        self._apply.disabled = self._desk.busy or not self._plan.operations
-        self._undo.disabled = self._desk.busy or not project.ledger.can_undo
+        self._apply.disabled = denied is not None or self._desk.busy or not self._plan.operations
+        self._undo.disabled = denied is not None or self._desk.busy or not project.ledger.can_undo
         self._apply.description = f"Apply {count(len(self._plan), 'change')}"
         self._shown.value = plan_view(project, self._plan)
 
@@ -75,47 +96,59 @@ class Apply:
         def work(report: Report, stopped: Stop) -> Receipt:
             return self._desk.project.apply(plan, report=report, stopped=stopped)
 
-        self._runner.run(work, on_done=_done)
+        self._runner.run(work, on_done=said)
 
     def _on_undo(self) -> None:
         def work(report: Report, stopped: Stop) -> Receipt:
             return self._desk.project.undo(report=report, stopped=stopped)
 
-        self._runner.run(work, on_done=_done)
+        self._runner.run(work, on_done=said)
 
     def _on_export(self) -> None:
         try:
             project = self._desk.project
-            written = project.export.csv(project.root.with_name(f"{project.root.name}-cleaned.csv"))
+            written = project.export.csv(_place_of_table(project))
             self._exported.value = sentence(f"Wrote {written}.", tone="good")
         except (CleanerError, OSError) as error:
             self._exported.value = sentence(str(error), tone="warn")
 
 
-def _done(receipt: Receipt) -> tuple[str, str]:
-    return receipt_line(receipt), "warn" if receipt.failed or receipt.stopped else "good"
+def _place_of_table(project: Project) -> Path:
+    """Return a path beside the dataset, or in the project's own folder where that lies out of bounds."""
+    try:
+        return confined(project.root.with_name(f"{project.root.name}-cleaned.csv"))
+    except Refused:
+        return project.home / "cleaned.csv"
 
 
 def plan_view(project: Project, plan: Plan) -> str:
-    """Show a plan as a sentence, warnings, pictures with where each goes, and refusals."""
-    shown = [figure(_picture(project, op), caption=_arrow(op)) for op in plan.operations[:SHOWN]]
-    more = len(plan) - len(shown)
+    """Show a plan as a sentence, warnings, pictures under where they go, and refusals."""
+    ways: dict[str, list[Operation]] = {}
+    for operation in plan.operations:
+        ways.setdefault(_arrow(operation), []).append(operation)
     refused = [[refusal.item, refusal.reason] for refusal in plan.refusals]
     return (
         sentence(summary(plan))
         + "".join(sentence(warning, tone="warn") for warning in plan.warnings)
-        + figures(shown)
-        + sentence(f"and {more:,} more" if more > 0 else "")
+        + _pictured(project, ways)
         + (table(["refused", "why"], refused, numbers=False) if refused else "")
     )
 
 
+def _pictured(project: Project, ways: Mapping[str, Sequence[Operation]]) -> str:
+    """Show the first pictures of each way that images go, the most frequent way first; count the rest."""
+    left, shown = SHOWN, list[tuple[str, str]]()
+    for way, operations in sorted(ways.items(), key=lambda pair: -len(pair[1])):
+        some = operations[: min(OF_ONE_WAY, left)]
+        if not some:
+            return beside(shown) + sentence("The rest is not shown.")
+        left -= len(some)
+        more = len(operations) - len(some)
+        pictures = figures([figure(picture_of(project, op.item), caption=op.item) for op in some])
+        rest = sentence(f"and {more:,} more" if more else "")
+        shown.append((f"{way}: {len(operations):,}", pictures + rest))
+    return beside(shown)
+
+
 def _arrow(operation: Operation) -> str:
     return f"{operation.label} → {operation.new_label or 'trash'}"
-
-
-def _picture(project: Project, operation: Operation) -> bytes | None:
-    try:
-        return project.picture(operation.item)
-    except (CleanerError, OSError):
-        return None

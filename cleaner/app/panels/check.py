@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import ipywidgets as widgets
+import numpy as np
 
 from cleaner.app.panels.desk import Desk, Runner
-from cleaner.app.panels.parts import block, button, heading, sentence, table
+from cleaner.app.panels.late import Late
+from cleaner.app.panels.parts import (
+    block,
+    button,
+    figure,
+    figures,
+    fold,
+    heading,
+    picture_of,
+    sentence,
+    subheading,
+    table,
+)
 from cleaner.app.words import count
 from cleaner.progress import Report, Stop
 from cleaner.types import SPLITS, Catalog, Finding
 
-SHOWN = 100  # findings listed; the rest are counted
+SHOWN = 100  # findings of a kind listed; the rest are counted
+PICTURED = 24  # findings of a kind with pictures
+SAMPLES, CLASSES = 6, 12  # images of a class, and classes, in the sample
+
+Picture: TypeAlias = Callable[[str], "bytes | None"]  # the small JPEG of an id
 
 
 class Check:
@@ -25,7 +44,7 @@ class Check:
         self._again = button("Check the folder", tooltip="Look for new, changed and damaged files")
         self._next = button("Next: train", primary=True)
         self._runner = Runner(desk, self._again)
-        self._counts, self._findings = block(), block()
+        self._counts, self._findings, self._samples = block(), Late(), Late()
         self._again.on_click(lambda _: self.start())
         self._next.on_click(lambda _: desk.go("Train"))
         self.view = widgets.VBox(
@@ -35,8 +54,9 @@ class Check:
                 ),
                 self._runner.view,
                 self._counts,
-                self._findings,
+                self._findings.view,
                 self._next,
+                self._samples.view,
             ]
         )
 
@@ -48,18 +68,26 @@ class Check:
 
         def done(found: tuple[Finding, ...]) -> tuple[str, str]:
             images = count(len(self._desk.project.catalog), "image")
-            return f"Checked: {images}, {count(len(found), 'finding')}.", "good"
+            return f"Checked: {images}, {count(len(found), 'finding')}. Next: train a model on them.", "good"
 
         self._runner.run(work, on_done=done)
 
     def refresh(self) -> None:
         """Show what the last check found."""
         if not self._desk.is_open or not self._desk.project.checked:
-            self._counts.value = self._findings.value = ""
+            self._counts.value = ""
+            self._findings.clear()
+            self._samples.clear()
             return
         project = self._desk.project
-        self._counts.value = class_table(project.catalog)
-        self._findings.value = findings_table(project.findings)
+        catalog, found = project.catalog, project.findings
+
+        def picture(identity: str) -> bytes | None:
+            return picture_of(project, identity)
+
+        self._counts.value = class_table(catalog)
+        self._findings.show((project, found), lambda: findings_view(found, picture=picture))
+        self._samples.show((project, catalog.digest()), lambda: samples_view(catalog, picture=picture))
 
 
 def class_table(catalog: Catalog) -> str:
@@ -74,14 +102,37 @@ def class_table(catalog: Catalog) -> str:
     return table(["class", *used, "all"], [*rows, ["all", *totals, f"{len(catalog):,}"]])
 
 
-def findings_table(found: tuple[Finding, ...]) -> str:
-    """Show the findings, worst first."""
+def findings_view(found: tuple[Finding, ...], *, picture: Picture = lambda _: None) -> str:
+    """Show the findings by kind, worst first, each kind folded away under its count, with pictures."""
     if not found:
         return sentence("No damaged files, no duplicates.", tone="good")
-    rows = [[finding.kind, finding.detail] for finding in found[:SHOWN]]
+    kinds: dict[str, list[Finding]] = {}
+    for finding in found:
+        kinds.setdefault(finding.kind, []).append(finding)
+    folds = (fold(f"{kind}: {len(some):,}", _of_kind(some, picture)) for kind, some in kinds.items())
+    return sentence(f"{count(len(found), 'finding')}; a click on a line shows them:") + "".join(folds)
+
+
+def _of_kind(found: Sequence[Finding], picture: Picture) -> str:
+    seen = [(finding, picture(finding.item)) for finding in found[:PICTURED]]
+    shown = [figure(jpeg, caption=finding.item) for finding, jpeg in seen if jpeg is not None]
+    listed = table(["what was found"], [[finding.detail] for finding in found[:SHOWN]], numbers=False)
     more = f"and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
-    return (
-        sentence(f"{count(len(found), 'finding')}:")
-        + table(["what", "where"], rows, numbers=False)
-        + sentence(more)
+    return figures(shown) + listed + sentence(more)
+
+
+def samples_view(catalog: Catalog, *, picture: Picture) -> str:
+    """Show a few images of each class, spread over its files, the same ones each time."""
+    rows = []
+    for code, name in list(enumerate(catalog.vocab))[:CLASSES]:
+        of_class = np.flatnonzero(catalog.labels == code)
+        places = np.unique(np.linspace(0, len(of_class) - 1, SAMPLES).astype(np.intp))
+        ids = [catalog.ids[of_class[place]] for place in places if len(of_class)]
+        shown = figures([figure(picture(key), caption=key) for key in ids])
+        rows.append(subheading(f"{name} ({len(of_class):,})") + (shown or sentence("No images.")))
+    more = len(catalog.vocab) - len(rows)
+    return fold(
+        "A few images of each class",
+        "".join(rows) + sentence(f"and {count(more, 'more class', 'more classes')}" if more > 0 else ""),
+        opened=True,
     )

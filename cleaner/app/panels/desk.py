@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import ipywidgets as widgets
 
 from cleaner.app.background import Task
+from cleaner.app.home import user
 from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.project import Project
+from cleaner.app.recent import remember
+from cleaner.app.settings import appliers, confined, known_user
 from cleaner.app.words import time_left
-from cleaner.errors import InputError
+from cleaner.errors import InputError, Refused
 from cleaner.progress import INTERVAL, Progress, Report, Stop
 
 Result = TypeVar("Result")
+LONGEST_NAME = 60  # characters
 
 
 class Desk:
     """One person's open project; `changed` calls every listener after anything about it has changed."""
 
-    def __init__(self, *, go: Callable[[str], None]) -> None:
-        self.go = go
+    def __init__(
+        self, *, go: Callable[[str], None], on_busy: Callable[[bool], None] = lambda _: None
+    ) -> None:
+        self.go, self._on_busy = go, on_busy
+        self.by = user()
         self._project: Project | None = None
         self._task: Task[Any] | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -40,6 +48,11 @@ class Desk:
         return self._project is not None
 
     @property
+    def place(self) -> Path:
+        """The folder or table that opens the project again. Raises InputError while there is none."""
+        return self.project.source.place or self.project.root
+
+    @property
     def busy(self) -> bool:
         """Say whether a long task is running."""
         return self._task is not None and self._task.running
@@ -50,6 +63,32 @@ class Desk:
             raise InputError("Something is still running; stop it before opening another folder.")
         self._project = project
         self.changed()
+
+    def open_folder(self, folder: str | Path) -> None:
+        """Open a folder in the name of the person. Raises what `Project.open` does, and Refused for one
+        outside of the root that the operator has set.
+        """
+        if not str(folder):
+            raise InputError("No folder was chosen.")
+        project = Project.open(confined(Path(folder)), by=self.by)
+        self.open(project)
+        remember(self.place)
+
+    def rename(self, name: str) -> None:
+        """Have further decisions carry another name.
+
+        Raises Refused for a name that only the server may give, InputError while a task runs.
+        """
+        name = " ".join(name.split())[:LONGEST_NAME] or user()
+        if name == self.by:
+            return
+        if known_user() is not None or name in appliers():
+            raise Refused(f"Only the server can say who is {name}; ask whoever operates it.")
+        if self.busy:
+            raise InputError("Something is still running; give your name when it has ended.")
+        self.by = name
+        if self._project is not None:
+            self.open_folder(self.place)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call a function after each change."""
@@ -70,7 +109,13 @@ class Desk:
         """Run long work in the background. Raises InputError while another task runs."""
         if self.busy:
             raise InputError("Something is still running; wait for it or stop it first.")
-        task = Task(work, on_progress=on_progress, on_end=on_end)
+
+        def ended(task: Task[Result]) -> None:
+            self._on_busy(False)
+            on_end(task)
+
+        self._on_busy(True)
+        task = Task(work, on_progress=on_progress, on_end=ended)
         self._task = task
         return task
 
@@ -95,8 +140,12 @@ class Runner:
         *,
         on_done: Callable[[Result], tuple[str, str]],
         on_progress: Report | None = None,
+        then: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start the work; `on_done` takes its result and returns the sentence to show, and its tone."""
+        """Start the work; `on_done` takes its result and returns the sentence to show, and its tone.
+
+        `then` is called when all of that is over, however it ended.
+        """
 
         def report(progress: Progress) -> None:
             self._show(progress)
@@ -111,6 +160,7 @@ class Runner:
                 text, tone = on_done(cast(Result, task.result))
                 self.say(text, tone=tone)
             self._desk.changed()
+            then()
 
         if self._desk.busy:
             if self._task is None or not self._task.running:  # else its own progress says so

@@ -8,6 +8,10 @@ from html import escape
 
 import ipywidgets as widgets
 
+from cleaner.app.project import Project
+from cleaner.errors import CleanerError
+from cleaner.types import percent
+
 
 def block(content: str = "") -> widgets.HTML:
     """Return an HTML widget of this app's style."""
@@ -19,6 +23,16 @@ def block(content: str = "") -> widgets.HTML:
 def heading(title: str, *, lead: str) -> widgets.HTML:
     """Show a panel's title, and in one sentence what to do here."""
     return block(f"<h2>{escape(title)}</h2><p class='cleaner-lead'>{escape(lead)}</p>")
+
+
+def heading_small(title: str) -> widgets.HTML:
+    """Show the title of a part of a panel as a widget."""
+    return block(subheading(title))
+
+
+def subheading(title: str) -> str:
+    """Show the title of a part of a panel."""
+    return f"<h3>{escape(title)}</h3>"
 
 
 def sentence(text: str, *, tone: str = "plain") -> str:
@@ -50,6 +64,45 @@ def figure(picture: bytes | None, *, caption: str) -> str:
 def figures(shown: Sequence[str]) -> str:
     """Lay figures out in rows."""
     return f"<div class='cleaner-figures'>{''.join(shown)}</div>" if shown else ""
+
+
+def fold(title: str, inner: str, *, opened: bool = False) -> str:
+    """Show a title that opens and closes what is below it; `inner` is HTML of this module."""
+    state = " open" if opened else ""
+    return f"<details class='cleaner-fold'{state}><summary>{escape(title)}</summary>{inner}</details>"
+
+
+def beside(drawings: Sequence[tuple[str, str]]) -> str:
+    """Lay drawings out side by side where there is room, each under its title."""
+    each = (f"<div>{subheading(title)}{drawing}</div>" for title, drawing in drawings)
+    return f"<div class='cleaner-beside'>{''.join(each)}</div>"
+
+
+def bars(shares: Sequence[tuple[str, float]]) -> str:
+    """Show probabilities as bars with their names, in the order given."""
+    rows = (
+        f"<div class='cleaner-bar'><bdi title='{escape(name)}'>{escape(name)}</bdi>"
+        f"<span><i style='width:{min(max(share, 0.0), 1.0):.1%}'></i></span><b>{percent(share)}</b></div>"
+        for name, share in shares
+    )
+    return f"<div class='cleaner-bars'>{''.join(rows)}</div>"
+
+
+def answer_row(
+    picture: bytes | None, *, name: str, classes: Sequence[tuple[str, float]], problem: str | None
+) -> str:
+    """Show an image with its name and what a model says of it, or the sentence why it says nothing."""
+    said = sentence(problem, tone="warn") if problem is not None else bars(classes)
+    shown = figure(picture, caption=name)
+    return f"<div class='cleaner-answer'>{shown}{said}</div>"
+
+
+def picture_of(project: Project, identity: str) -> bytes | None:
+    """Return the small picture of an image, None where there is none to be had."""
+    try:
+        return project.picture(identity)
+    except (CleanerError, OSError):
+        return None
 
 
 def button(text: str, *, tooltip: str = "", primary: bool = False) -> widgets.Button:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import ipywidgets as widgets
 
 from cleaner.app.byhand import RateSearch
+from cleaner.app.engine import load_library
 from cleaner.app.panels.desk import Desk, Runner
+from cleaner.app.panels.elsewhere import Elsewhere
 from cleaner.app.panels.parts import block, button, heading, sentence
 from cleaner.app.plots import curves
 from cleaner.app.project import Project
+from cleaner.app.settings import confined
 from cleaner.app.words import duration, round_line
 from cleaner.errors import CleanerError, NoWeights
-from cleaner.progress import Progress, Report, Stop
+from cleaner.progress import Progress, Report, Stop, quiet
 from cleaner.types import Mode, Round, TrainConfig
 
 MODES: dict[str, tuple[Mode, ...]] = {
@@ -23,6 +28,7 @@ MODES: dict[str, tuple[Mode, ...]] = {
     "a quick look only": ("quick",),
     "in full only": ("full",),
 }
+WEIGHTS = ("pretrained", "scratch")
 FOLDS: dict[str, int | None] = {"auto": None, "none": 0, **{str(n): n for n in (2, 3, 5, 10)}}
 
 
@@ -41,21 +47,19 @@ class Train:
         self._find_lr = button("Find a learning rate", tooltip="Try out rising rates for a moment")
         self._runner = Runner(desk, self._train, self._find_lr)
         self._curves, self._last, self._notes = block(), block(), block()
-        self._elsewhere = block()
-        self._end_it = button("Stop that training", tooltip="It ends at its next step; nothing of it is kept")
-        self._other = widgets.VBox([self._elsewhere, self._end_it])
+        self._elsewhere = Elsewhere(desk, resume=self._resume)
+        self._loading: threading.Thread | None = None
         self._rates, self._confused = block(), block()
         self._confusion = widgets.Accordion([self._confused], titles=("What the model confuses",))
         self._train.on_click(lambda _: self.start())
         self._find_lr.on_click(lambda _: self._search_rate())
-        self._end_it.on_click(lambda _: self._stop_elsewhere())
         self._next.on_click(lambda _: desk.go("Review"))
         self._compare.on_click(lambda _: desk.go("Compare"))
         lead = "A model learns your labels as they are; those it finds hardest to believe come first."
         self.view = widgets.VBox(
             [
                 heading("Train", lead=lead),
-                self._other,
+                self._elsewhere.view,
                 self._runner.view,
                 self._last,
                 self._curves,
@@ -67,10 +71,30 @@ class Train:
             ]
         )
 
+    def load(self) -> None:
+        """Load what trains in the background, so that a training begins at once."""
+        if self._loading is None:
+            self._loading = threading.Thread(target=load_library, args=(quiet,), daemon=True)
+            self._loading.start()
+
     def start(self) -> None:
         """Train in the background: the quick look for a first order at once, then the full training."""
-        configs = self._options.configs()
+        if configs := self._configs():
+            self._run(configs)
 
+    def _configs(self) -> tuple[TrainConfig, ...]:
+        """Read the options; nothing, and a sentence, where they can't be used."""
+        try:
+            return self._options.configs()
+        except CleanerError as error:
+            self._runner.say(str(error), tone="warn")
+            return ()
+
+    def _resume(self, config: TrainConfig) -> None:
+        """Go on with a training that was killed."""
+        self._run((config,))
+
+    def _run(self, configs: Sequence[TrainConfig]) -> None:
         def work(report: Report, stopped: Stop) -> Round:
             return train_each(
                 self._desk.project, configs, on_round=self._on_round, report=report, stopped=stopped
@@ -83,17 +107,20 @@ class Train:
 
         def done(result: Round) -> tuple[str, str]:
             took = duration(result.seconds)
-            return f"Round {result.number} is done after {took}; the images are ranked anew.", "good"
+            said = f"Round {result.number} is done after {took}; the images are ranked anew."
+            return f"{said} Next: review them.", "good"
 
         self._last.value = self._notes.value = self._curves.value = self._rates.value = ""
         self._runner.run(work, on_done=done, on_progress=progress)
 
     def _search_rate(self) -> None:
         """Find a learning rate in the background, show the curve, and fill it in."""
-        config = self._options.configs()[-1]
+        configs = self._configs()
+        if not configs:
+            return
 
         def work(report: Report, stopped: Stop) -> RateSearch:
-            return self._desk.project.by_hand.find_lr(config, report=report, stopped=stopped)
+            return self._desk.project.by_hand.find_lr(configs[-1], report=report, stopped=stopped)
 
         def done(found: RateSearch) -> tuple[str, str]:
             self._rates.value = found._repr_html_()
@@ -113,10 +140,6 @@ class Train:
         )
         self._desk.changed()
 
-    def _stop_elsewhere(self) -> None:
-        self._desk.project.stop_training()
-        self._elsewhere.value = sentence("It was asked to stop; train again in a moment.")
-
     def refresh(self) -> None:
         """Show the last round, and whether a training runs in another window."""
         rounds = self._desk.project.rounds if self._desk.is_open else ()
@@ -124,12 +147,11 @@ class Train:
         self._compare.layout.display = "" if len(rounds) > 1 else "none"
         self._confusion.layout.display = "" if rounds else "none"
         self._train.description = f"Train round {len(rounds) + 1}"
-        self._other.layout.display = "none"
+        self._elsewhere.refresh()
+        idle = self._desk.is_open and not (self._desk.busy or self._elsewhere.running)
+        self._train.disabled = self._find_lr.disabled = not idle
         if self._desk.busy:
             return
-        if self._desk.is_open and (problem := self._desk.project.training_elsewhere):
-            self._elsewhere.value = sentence(problem, tone="warn")
-            self._other.layout.display = ""
         if not rounds:
             self._last.value = self._notes.value = self._curves.value = ""
             return
@@ -178,7 +200,7 @@ class Options:
         self._modes = widgets.Dropdown(options=list(MODES), description="mode", style=style)
         self._arch = widgets.Text("resnet34", description="architecture", style=style)
         self._weights = widgets.Combobox(
-            value="pretrained", options=("pretrained", "scratch"), description="weights", style=style
+            value="pretrained", options=WEIGHTS, description="weights", style=style
         )
         self._epochs = widgets.BoundedIntText(0, min=0, max=1000, description="epochs (0: auto)", style=style)
         self._size = widgets.BoundedIntText(0, min=0, max=1024, description="size (0: auto)", style=style)
@@ -195,10 +217,14 @@ class Options:
         self.view = widgets.Accordion([widgets.VBox([*fields, self._flip])], titles=("Options",))
 
     def configs(self) -> tuple[TrainConfig, ...]:
-        """Read the options: one config for each round that they ask for, in their order."""
+        """Read the options: one config for each round that they ask for, in their order.
+
+        Raises Refused for weights outside of the root that the operator has set.
+        """
+        weights = self._weights.value.strip()
         config = TrainConfig(
             arch=self._arch.value.strip(),
-            weights=self._weights.value.strip(),
+            weights=weights if weights in WEIGHTS else str(confined(Path(weights))),
             epochs=self._epochs.value or None,
             size=self._size.value or None,
             lr=self._lr.value or None,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from cleaner.app.panels.desk import Desk, Runner
-from cleaner.app.panels.parts import block, button, figure, figures, sentence
+from cleaner.app.panels.parts import block, button, figure, figures, picture_of, sentence
+from cleaner.app.settings import may_not_apply
 from cleaner.app.words import count, receipt_line
 from cleaner.changes.trash import WORD
-from cleaner.errors import CleanerError
 from cleaner.progress import Report, Stop
 from cleaner.types import Receipt
 
@@ -43,7 +43,8 @@ class TrashBox:
         self._chosen.options = [image.id for image in held]
         size = sum(image.bytes for image in held) / 1e6
         shown = [
-            figure(self._picture(image.id), caption=f"{image.path}, by {image.by}") for image in held[:SHOWN]
+            figure(picture_of(self._desk.project, image.id), caption=f"{image.path}, by {image.by}")
+            for image in held[:SHOWN]
         ]
         self._shown.value = sentence(f"In the trash: {count(len(held), 'image')}, {size:.1f} MB.") + figures(
             shown
@@ -51,14 +52,9 @@ class TrashBox:
         self._refresh_buttons()
 
     def _refresh_buttons(self) -> None:
-        self._restore.disabled = self._desk.busy or not self._chosen.value
-        self._empty.disabled = self._desk.busy or self._word.value != WORD
-
-    def _picture(self, identity: str) -> bytes | None:
-        try:
-            return self._desk.project.picture(identity)
-        except (CleanerError, OSError):
-            return None
+        denied = may_not_apply(self._desk.by) is not None
+        self._restore.disabled = denied or self._desk.busy or not self._chosen.value
+        self._empty.disabled = denied or self._desk.busy or self._word.value != WORD
 
     def _on_restore(self) -> None:
         items = list(self._chosen.value)

@@ -1,0 +1,192 @@
+"""Step 7: ask the finished model about new images, and take it along."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePath
+from typing import NamedTuple, TypeAlias
+
+import ipywidgets as widgets
+
+from cleaner.app.answers import Answers, Prediction
+from cleaner.app.finished import FinishedModel
+from cleaner.app.panels.desk import Desk, Runner
+from cleaner.app.panels.parts import answer_row, block, button, heading, sentence, table
+from cleaner.app.project import Project
+from cleaner.app.settings import confined
+from cleaner.app.words import count
+from cleaner.catalog.thumbnails import small
+from cleaner.errors import InputError, UnreadableImage
+from cleaner.progress import Progress, Report, Stop
+
+SHOWN = 48  # answers with pictures; the rest are counted
+BARS = 3  # classes shown for each image
+SIDE = 160  # pixels of the small pictures
+
+Upload: TypeAlias = tuple[str, bytes]  # the name that a browser gives, and the content of a file
+
+
+class Answer(NamedTuple):
+    """What the model says of one image: classes, best first; or why it can't be asked."""
+
+    name: str
+    classes: Prediction = ()
+    picture: bytes | None = None
+    problem: str | None = None
+
+
+class Use:
+    """Ask the finished model about images from the browser or a folder, and write it to a folder."""
+
+    title = "Use"
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._model: tuple[Project, int, FinishedModel] | None = None
+        self._upload = widgets.FileUpload(accept="image/*", multiple=True, description="Choose images")
+        self._upload.icon, self._upload.tooltip = "", "From your own machine; several at once"
+        self._upload.layout.width = "auto"
+        self._upload.add_class("cleaner-button")
+        self._folder = _path_field("folder", hint="path of a folder of images, where the app runs")
+        self._target = _path_field("write to", hint="path of a new folder, where the app runs")
+        self._ask = button("Ask about the folder", tooltip="All images in it and below it")
+        self._export = button("Write the model", tooltip="For cleaner.load_model, ONNX Runtime and PyTorch")
+        self._asking, self._exporting = Runner(desk, self._ask), Runner(desk, self._export)
+        self._shown, self._line = block(), block()
+        self._upload.observe(lambda _: self._on_upload(), names="value")
+        self._ask.on_click(lambda _: self._on_folder())
+        self._export.on_click(lambda _: self._on_export())
+        lead = "Ask the model about images that it has never seen, and take it along to where it is needed."
+        asked, taken = widgets.HBox([self._upload, self._folder]), widgets.HBox([self._target])
+        for row in (asked, taken):
+            row.add_class("cleaner-row")
+        self.view = widgets.VBox(
+            [
+                heading("Use", lead=lead),
+                self._line,
+                *(asked, self._asking.view, self._shown),
+                *(taken, self._exporting.view),
+            ]
+        )
+
+    def refresh(self) -> None:
+        """Say which round's network answers, and whether there is one."""
+        rounds = self._desk.project.rounds if self._desk.is_open else ()
+        for field in (self._upload, self._folder, self._target):
+            field.disabled = not rounds
+        self._ask.disabled = self._export.disabled = not rounds or self._desk.busy
+        if not rounds:
+            self._line.value = sentence("There is no model yet: train first.", tone="warn")
+            return
+        last = next((done for done in reversed(rounds) if done.config.mode == "full"), rounds[-1])
+        rate = f"It got {last.error_rate:.1%} of its held-out images wrong."
+        self._line.value = sentence(f"The model of round {last.number} answers. {rate}")
+        if not self._target.value:
+            self._target.value = str(self._desk.project.home / "model")
+
+    def _on_upload(self) -> None:
+        uploads = [(str(file["name"]), bytes(file["content"])) for file in self._upload.value]
+        if uploads:
+            self._upload.value = ()  # or the pictures would be saved into the notebook
+            self._run(lambda report, stopped: ask_uploads(self._loaded(report), uploads, report, stopped))
+
+    def _on_folder(self) -> None:
+        def work(report: Report, stopped: Stop) -> tuple[Answer, ...]:
+            if not self._folder.value.strip():
+                raise InputError("Give the path of a folder of images, or choose images from your machine.")
+            folder = confined(Path(self._folder.value.strip()))
+            return with_pictures(self._loaded(report).predict(folder, report=report, stopped=stopped), folder)
+
+        self._run(work)
+
+    def _loaded(self, report: Report) -> FinishedModel:
+        """Return the model that answers, loaded once for each round."""
+        project = self._desk.project
+        newest = project.rounds[-1].number
+        if self._model is None or self._model[:2] != (project, newest):
+            report(Progress("loading", 0, 0, note="loading the model"))
+            self._model = project, newest, project.model()
+        return self._model[2]
+
+    def _run(self, work: Callable[[Report, Stop], tuple[Answer, ...]]) -> None:
+        def done(answers: tuple[Answer, ...]) -> tuple[str, str]:
+            self._shown.value = answers_view(answers)
+            failed = sum(answer.problem is not None for answer in answers)
+            said = f"Asked about {count(len(answers), 'image')}"
+            return (f"{said}; {failed:,} could not be read.", "warn") if failed else (f"{said}.", "good")
+
+        self._asking.run(work, on_done=done)
+
+    def _on_export(self) -> None:
+        def work(report: Report, _: Stop) -> Path:
+            target = confined(Path(self._target.value.strip()))
+            return self._desk.project.export_model(target, report=report)
+
+        def done(written: Path) -> tuple[str, str]:
+            return f"Wrote the model to {written}: cleaner.load_model({str(written)!r}) loads it.", "good"
+
+        self._exporting.run(work, on_done=done)
+
+
+def ask_uploads(
+    model: FinishedModel, uploads: Sequence[Upload], report: Report, stopped: Stop
+) -> tuple[Answer, ...]:
+    """Ask about the contents of files; nothing of them is kept.
+
+    The names that a browser gives are only ever shown: the files get names of our own.
+    """
+    with tempfile.TemporaryDirectory(prefix="cleaner-ask-") as place:
+        paths = [Path(place, f"upload-{number}") for number in range(len(uploads))]
+        for path, (_, content) in zip(paths, uploads, strict=True):
+            path.write_bytes(content)
+        answers = with_pictures(model.predict(paths, report=report, stopped=stopped), Path(place))
+    return tuple(
+        answer._replace(name=PurePath(name).name, problem=_named(answer.problem, path.name, name))
+        for answer, path, (name, _) in zip(answers, paths, uploads, strict=True)
+    )
+
+
+def _named(problem: str | None, ours: str, name: str) -> str | None:
+    return None if problem is None else problem.replace(ours, name, 1)
+
+
+def with_pictures(answers: Answers, folder: Path) -> tuple[Answer, ...]:
+    """Join answers with small pictures of as many images as are shown."""
+    made = []
+    for row, name in enumerate(answers.names):
+        problem = answers.problems.get(name)
+        picture = _small(folder / name) if row < SHOWN and problem is None else None
+        made.append(Answer(name, answers[row], picture, problem))
+    return tuple(made)
+
+
+def _small(path: Path) -> bytes | None:
+    with suppress(UnreadableImage):
+        return small(path, side=SIDE)
+    return None
+
+
+def answers_view(answers: Sequence[Answer]) -> str:
+    """Show each image with its likeliest classes as bars, and of many, how many are taken for what."""
+    if not answers:
+        return sentence("There are no images in that folder.", tone="warn")
+    taken = Counter(answer.classes[0][0] for answer in answers if answer.classes)
+    summary = [[name, f"{times:,}"] for name, times in taken.most_common()]
+    first = answers[:SHOWN]
+    rows = [answer_row(a.picture, name=a.name, classes=a.classes[:BARS], problem=a.problem) for a in first]
+    more = len(answers) - len(rows)
+    return (
+        (table(["taken for", "images"], summary) if len(answers) > 1 and summary else "")
+        + f"<div class='cleaner-answers'>{''.join(rows)}</div>"
+        + sentence(f"and {more:,} more" if more > 0 else "")
+    )
+
+
+def _path_field(name: str, *, hint: str) -> widgets.Text:
+    made = widgets.Text(placeholder=hint, description=name, style={"description_width": "initial"})
+    made.tooltip = hint
+    made.layout.width = "min(100%, 480px)"
+    return made
