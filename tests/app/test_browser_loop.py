@@ -198,7 +198,7 @@ def test_a_person_goes_once_round_the_loop(built: Demo, page: Page) -> None:
         _press(page, "Write the model")
         expect(page.get_by_text("Wrote the model to", exact=False)).to_be_visible(timeout=LONG)
         _shot(page, "use")
-    assert load_model(built.folder / ".cleaner" / "model").predict(some)[0][0][0] == "3"
+    assert load_model(built.folder.with_name("digits-model")).predict(some)[0][0][0] == "3"
 
 
 def _tab_to(page: Page, name: str, *, role: str = "button") -> None:

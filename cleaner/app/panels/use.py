@@ -19,7 +19,7 @@ from cleaner.app.project import Project
 from cleaner.app.settings import confined
 from cleaner.app.words import count
 from cleaner.catalog.thumbnails import small
-from cleaner.errors import InputError, UnreadableImage
+from cleaner.errors import InputError, Refused, UnreadableImage
 from cleaner.progress import Progress, Report, Stop
 
 SHOWN = 48  # answers with pictures; the rest are counted
@@ -85,7 +85,7 @@ class Use:
         rate = f"It got {last.error_rate:.1%} of its held-out images wrong."
         self._line.value = sentence(f"The model of round {last.number} answers. {rate}")
         if not self._target.value:
-            self._target.value = str(self._desk.project.home / "model")
+            self._target.value = _beside(self._desk.project)
 
     def _on_upload(self) -> None:
         uploads = [(str(file["name"]), bytes(file["content"])) for file in self._upload.value]
@@ -183,6 +183,13 @@ def answers_view(answers: Sequence[Answer]) -> str:
         + f"<div class='cleaner-answers'>{''.join(rows)}</div>"
         + sentence(f"and {more:,} more" if more > 0 else "")
     )
+
+
+def _beside(project: Project) -> str:
+    """Return a place for the model beside the dataset, nothing where that lies out of bounds."""
+    with suppress(Refused):
+        return str(confined(project.root.with_name(f"{project.root.name}-model")))
+    return ""
 
 
 def _path_field(name: str, *, hint: str) -> widgets.Text:
