@@ -28,6 +28,7 @@ LISTENS = "is running at"  # what Voila logs once it listens
 PATIENCE = 60  # seconds for the server to start
 FORGOTTEN = 1200  # seconds without a page after which an idle kernel is ended
 LARGEST = 100 * 1024 * 1024  # bytes that a page may send at once: a photograph, or several
+UNUSED = ["@jupyter-notebook/lab-extension", "jupyterlab_pygments"]  # a page would load them for nothing
 EVERYWHERE = ("0.0.0.0", "::", "*", "")  # addresses that stand for all of the machine's own
 _HERE = Path(__file__).parent
 
@@ -175,6 +176,7 @@ def _start(
         "Voila.tornado_settings": {"websocket_max_message_size": LARGEST},
         "VoilaConfiguration.theme": theme,
         "VoilaConfiguration.file_allowlist": [],
+        "VoilaConfiguration.extension_denylist": UNUSED,
         "VoilaConfiguration.preheat_kernel": ahead and not header,
         "VoilaConfiguration.http_header_envs": [header] if header else [],
         "MappingKernelManager.cull_idle_timeout": FORGOTTEN,
