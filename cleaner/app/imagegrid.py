@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from cleaner.app.home import user
-from cleaner.catalog.fullsize import full_size
-from cleaner.catalog.thumbnails import small
-from cleaner.errors import CleanerError, InputError, UnreadableImage
-from cleaner.review.database import open_database
-from cleaner.review.grid import ReviewGrid
-from cleaner.review.journal import Journal
-from cleaner.types import Queue, strings
+from cleaner.app.filegrid import FileGrid, any_class, journal_in
+from cleaner.errors import InputError
+from cleaner.types import Pixels, Queue, strings
 
-KEPT = 4000  # small pictures in memory, some 20 KB each
+if TYPE_CHECKING:
+    from cleaner.app.looking import Looking
 
 
-class ImageGrid(ReviewGrid):
-    """Show images with their labels, those with the highest score first; as the last line of a notebook cell.
+class ImageGrid(FileGrid):
+    """Show images with their labels, those to look at first first; as the last line of a notebook cell.
 
-    `paths` are files, each once; their texts are the ids. `labels` and `suggested` are class names, one for
-    each path, `suggested` None where there is nothing to suggest; `scores`: the higher, the sooner;
-    `confidence` is the probability of the suggested class. Verdicts are kept in the SQLite file `keep_in`
-    and found there again; `observe(…, "revision")` tells of each, `decisions` has them as a table.
+    `paths` are N files, each once; their texts are the ids. `labels` are class names, one for each path.
+    What comes first say either `scores`, the higher, the sooner, with `suggested` class names (None where
+    there is nothing to suggest) and `confidence`, the probability of the suggested class; or the output of
+    any model: `probs` [N, K], best from one that has not learned from the image, in columns as in `classes`,
+    by default the names of the labels, sorted, as scikit-learn has them; `embeddings` [N, D] by any frozen
+    encoder; or both. With embeddings the order follows the verdicts, and there are evidence and near-copies.
+    With neither the images stay in the order given.
+
+    Verdicts are kept in the SQLite file `keep_in` and found there again; `observe(…, "revision")` tells of
+    each, `decisions` has them as a table. Raises InputError where the columns do not fit together.
 
     >>> ImageGrid(["a.jpg", "b.jpg"], ["cat", "dog"], [0.9, 0.1])        # doctest: +SKIP
+    >>> ImageGrid(paths, labels, probs=model.predict_proba(pixels))      # doctest: +SKIP
     """
 
     def __init__(
@@ -39,39 +42,32 @@ class ImageGrid(ReviewGrid):
         labels: Sequence[str],
         scores: Sequence[float] | None = None,
         *,
+        probs: ArrayLike | None = None,
+        embeddings: Pixels | None = None,
+        classes: Sequence[str] | None = None,
         suggested: Sequence[str | None] | None = None,
         confidence: Sequence[float] | None = None,
         keep_in: str | Path = "cleaner-decisions.db",
         by: str | None = None,
         page_size: int = 24,
     ) -> None:
-        queue = queue_of(paths, labels, scores, suggested=suggested, confidence=confidence)
-        database = open_database(f"sqlite:///{Path(keep_in).expanduser().resolve().as_posix()}")
-        super().__init__(
-            queue,
-            journal=Journal(database, by=by or user()),
-            picture=lambda identity: _small(identity, _stamp(identity)),
-            full=lambda identity: full_size(Path(identity)),
-            class_problem=lambda name: None if name.strip() else "a class needs a name",
-            page_size=page_size,
-        )
+        journal = journal_in(keep_in, by=by)
+        shown: Queue | Looking
+        if probs is None and embeddings is None:
+            shown = queue_of(
+                paths, labels, scores, suggested=suggested, confidence=confidence, classes=classes or ()
+            )
+        else:
+            from cleaner.app.anymodel import looking_over  # loads scipy
 
-    @property
-    def decisions(self) -> Any:
-        """Return the verdicts as a pandas DataFrame, a row for each image decided, in their order."""
-        try:
-            import pandas as pd
-        except ModuleNotFoundError as error:
-            raise CleanerError("A table of the decisions needs pandas; install it and try again.") from error
-        columns = ["path", "label", "decision", "new_label", "by", "at"]
-        return pd.DataFrame(self._rows_decided(), columns=columns)
-
-    def _rows_decided(self) -> list[tuple[str | None, ...]]:
-        queue, standing = self._pages.queue, self._journal.standing()
-        kept = (
-            (queue.vocab[code], standing.get(key)) for key, code in zip(queue.ids, queue.labels, strict=True)
-        )
-        return [(d.item, label, d.action, d.label, d.by, d.at) for label, d in kept if d is not None]
+            if scores is not None or suggested is not None:
+                raise InputError("The order comes either from scores or from probs and embeddings; pass one.")
+            ids = [str(path) for path in paths]
+            check_columns(ids, {"labels": labels})
+            shown = looking_over(
+                ids, labels, probs=probs, embeddings=embeddings, classes=classes, journal=journal
+            )
+        super().__init__(shown, journal=journal, class_problem=any_class, page_size=page_size)
 
 
 def queue_of(
@@ -81,12 +77,16 @@ def queue_of(
     *,
     suggested: Sequence[str | None] | None,
     confidence: Sequence[float] | None,
+    classes: Sequence[str] = (),
 ) -> Queue:
-    """Put columns of one's own in the order of looking. Raises InputError where they don't fit together."""
+    """Put columns of one's own in the order of looking. Raises InputError where they don't fit together.
+
+    `classes` are offered first and in this order, then the others among the labels and suggestions.
+    """
     ids = [str(path) for path in paths]
-    _check(ids, {"labels": labels, "scores": scores, "suggested": suggested, "confidence": confidence})
+    check_columns(ids, {"labels": labels, "scores": scores, "suggested": suggested, "confidence": confidence})
     other = [given if name is None else name for given, name in zip(labels, suggested or labels, strict=True)]
-    vocab = tuple(sorted({*labels, *other}))
+    vocab = tuple(dict.fromkeys([*classes, *sorted({*labels, *other})]))
     code = {name: number for number, name in enumerate(vocab)}
     count = len(ids)
     queue = Queue(
@@ -103,7 +103,8 @@ def queue_of(
     return queue.take(np.argsort(-np.nan_to_num(queue.scores, nan=-np.inf), kind="stable"))
 
 
-def _check(ids: list[str], columns: Mapping[str, Sequence[Any] | None]) -> None:
+def check_columns(ids: list[str], columns: Mapping[str, Sequence[Any] | None]) -> None:
+    """Raise InputError unless each path is there once and every column has one value for each."""
     for name, column in columns.items():
         if isinstance(column, str):
             raise InputError(f"{name}={column!r} is one text; pass a list with one for each path.")
@@ -115,17 +116,3 @@ def _check(ids: list[str], columns: Mapping[str, Sequence[Any] | None]) -> None:
         raise InputError(f"The label {wrong[0]!r} is no text; pass class names.")
     if twice := [path for path, number in Counter(ids).items() if number > 1]:
         raise InputError(f"{twice[0]} is there twice; pass each path once.")
-
-
-def _stamp(path: str) -> tuple[int, int]:
-    """Return what changes when a file does. Raises UnreadableImage where there is none."""
-    try:
-        found = Path(path).stat()
-    except OSError as error:
-        raise UnreadableImage(f"{path} can't be read ({error.strerror}).") from error
-    return found.st_mtime_ns, found.st_size
-
-
-@lru_cache(maxsize=KEPT)
-def _small(path: str, _: tuple[int, int]) -> bytes:
-    return small(Path(path))

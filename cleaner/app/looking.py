@@ -1,6 +1,6 @@
-"""A round as a person goes through it: the order that follows every verdict, its pages, and the evidence.
+"""Scored images as a person goes through them: the order that follows every verdict, its pages, the evidence.
 
-Opened from what the round keeps; no network and no torch is needed.
+Of a round, opened from what that keeps, or of anything else that was scored; no torch is needed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 
 from cleaner.app.agenda import agenda
 from cleaner.app.dealing import Dealer
-from cleaner.app.features import load_features
+from cleaner.app.features import Features, load_features
 from cleaner.app.rounds import load_predictions, round_folder
 from cleaner.ranking.beliefs import Believer, believer
 from cleaner.ranking.evidence import evidence
@@ -23,39 +23,49 @@ from cleaner.ranking.order import LiveOrder
 from cleaner.ranking.stopping import Outlook
 from cleaner.review.deck import Deck
 from cleaner.review.packing import Evidence
-from cleaner.types import Catalog, Queue, Round, Standing
+from cleaner.types import Catalog, Pixels, Predictions, Queue, Round, Standing
 
 
 class Looking:
-    """The images of one round in the order of the moment. May be asked from several threads."""
+    """Scored images in the order of the moment. May be asked from several threads.
+
+    `number` tells this scoring from others of the same database: pages and verdicts carry it. `listed` says
+    what of the ranked images is to be looked at; `trained` whether a network said it, or a head on the
+    embeddings [N, D]; without those nothing is known of copies and evidence.
+    """
 
     def __init__(
         self,
-        result: Round,
+        said: Predictions,
         *,
-        home: Path,
+        number: int,
         engine: Engine,
-        catalog: Callable[[], Catalog],
         standing: Callable[[], Standing],
+        listed: Callable[[Queue, Standing], Queue] = lambda ranked, _: ranked,
+        trained: bool = True,
+        features: Features | None = None,
+        embeddings: Pixels | None = None,
     ) -> None:
-        rounds = home / "rounds"
-        self.round = result
-        self._said = load_predictions(rounds, result=result)
-        self._features = load_features(round_folder(rounds, result.number))
-        self._embeddings = None if self._features is None else self._features.embeddings(home)
-        self._rows = {identity: row for row, identity in enumerate(self._said.ids)}
-        self._catalog, self._standing, self._lock = catalog, standing, threading.Lock()
-        full = result.config.mode == "full"
-        self._order = LiveOrder(self._said, believer=self._believer(), network=full)
-        self.dealer = Dealer(Deck(engine, round=result.number), ranked=self.ranked, standing=standing)
+        self.number = number
+        self._said, self._features = said, features
+        self._embeddings = None if features is None else embeddings
+        self._rows = {identity: row for row, identity in enumerate(said.ids)}
+        self._listed, self._standing, self._lock = listed, standing, threading.Lock()
+        self._order = LiveOrder(said, believer=self._believer(), network=trained)
+        self.dealer = Dealer(Deck(engine, round=number), ranked=self.ranked, standing=standing)
+
+    @property
+    def has_evidence(self) -> bool:
+        """Say whether there is anything to compare images by."""
+        return self._embeddings is not None
 
     def ranked(self) -> Queue:
-        """Return what there is to look at by all verdicts so far; see `agenda` for what is left out."""
+        """Return what there is to look at, by all verdicts so far."""
         standing = self._standing()
         with self._lock:
             self._order.follow(standing)
             ranked = self._order.queue()
-        return agenda(ranked, catalog=self._catalog(), standing=standing, round=self.round.number)
+        return self._listed(ranked, standing)
 
     def contested(self) -> Queue:
         """Return the reviewed images over which the model and the reviewer differ, worst first."""
@@ -116,4 +126,31 @@ class Looking:
             classes=len(self._said.vocab),
             groups=self._features.groups,
             neighbours=Neighbours(near, np.zeros(near.shape, dtype=np.float32)),
+        )
+
+
+class RoundLooking(Looking):
+    """The images of one round of a project; see `agenda` for what is left out."""
+
+    def __init__(
+        self,
+        result: Round,
+        *,
+        home: Path,
+        engine: Engine,
+        catalog: Callable[[], Catalog],
+        standing: Callable[[], Standing],
+    ) -> None:
+        rounds, number = home / "rounds", result.number
+        self.round = result
+        features = load_features(round_folder(rounds, number))
+        super().__init__(
+            load_predictions(rounds, result=result),
+            number=number,
+            engine=engine,
+            standing=standing,
+            listed=lambda ranked, now: agenda(ranked, catalog=catalog(), standing=now, round=number),
+            trained=result.config.mode == "full",
+            features=features,
+            embeddings=None if features is None else features.embeddings(home),
         )

@@ -21,7 +21,7 @@ from cleaner.app.finished import FinishedModel
 from cleaner.app.history import Event, history
 from cleaner.app.home import database_of, kept_elsewhere, user
 from cleaner.app.interpretation import Interpretation, interpret
-from cleaner.app.looking import Looking
+from cleaner.app.looking import RoundLooking
 from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
 from cleaner.app.reviewing import Showing, grid_of_findings, grid_over
@@ -74,7 +74,7 @@ class Project:
         self._catalog: Catalog | None = kept[0] if kept else None
         self._findings: tuple[Finding, ...] = kept[1] if kept else ()
         self.by_hand = ByHand(self._job)  # for those who know fastai
-        self._looked: Looking | None = None
+        self._looked: RoundLooking | None = None
         self._pictures = Pictures(home / "thumbnails", location=ledger.location)
         self._moves = Moves(root, home=home, ledger=ledger, by=journal.by, then=self._look_again)
         self.trash = Trash(self._moves, ledger=ledger, journal=journal)  # removed images: back, or for good
@@ -208,11 +208,11 @@ class Project:
         return self.looking.dealer.queue()
 
     @property
-    def looking(self) -> Looking:
+    def looking(self) -> RoundLooking:
         """The last round as a person goes through it: its pages, what is contested, and when one may stop."""
         last = one_of(self.rounds)
         if self._looked is None or self._looked.round != last:
-            self._looked = Looking(
+            self._looked = RoundLooking(
                 last,
                 home=self.home,
                 engine=self.journal.engine,

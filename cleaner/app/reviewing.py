@@ -40,11 +40,11 @@ def grid_over(looking: Callable[[], Looking], *, showing: Showing) -> ReviewGrid
         suggestions=lambda identity: looking().suggestions(identity),
         findings=showing.findings,
         class_problem=showing.class_problem,
-        round=now.round.number,
+        round=now.number,
         page_size=showing.page_size,
         deal=now.dealer.deal,
     )
-    _tell_outlook(grid, looking, upcoming=showing.page_size)
+    tell_outlook(grid, looking, upcoming=showing.page_size)
     return grid
 
 
@@ -92,7 +92,7 @@ def queue_of_findings(kind: str, catalog: Catalog, findings: Sequence[Finding]) 
     )
 
 
-def _tell_outlook(grid: ReviewGrid, looking: Callable[[], Looking], *, upcoming: int) -> None:
+def tell_outlook(grid: ReviewGrid, looking: Callable[[], Looking], *, upcoming: int) -> None:
     """Keep the grid's outlook true after every verdict, in the background: a verdict must not wait for it."""
     worker = ThreadPoolExecutor(1, thread_name_prefix="cleaner-outlook")
     waiting: list[object] = []

@@ -46,7 +46,7 @@ def margin(labels: ArrayLike, *, probs: ArrayLike) -> Doubles:
     The difference of the probabilities themselves, which others call (normalized) margin, is the same for all
     that a model is sure of.
     """
-    given, said = _checked(labels, probs)
+    given, said = checked_probs(labels, probs)
     return _unit(odds(logarithms(said), given, sharpness=np.inf)[0].astype(np.float64))
 
 
@@ -66,7 +66,7 @@ def unsure(labels: ArrayLike, *, probs: ArrayLike) -> Doubles:
 
     Finds hard images rather than wrong labels. Source: Shannon 1948.
     """
-    _, said = _checked(labels, probs)
+    _, said = checked_probs(labels, probs)
     logs = logarithms(said).T
     return np.asarray(
         -(np.exp(logs) * logs).sum(axis=1) / max(np.log(said.shape[1]), 1e-12), dtype=np.float64
@@ -114,7 +114,7 @@ def default(
     if margins is not None:
         parts.append(aum(given, margins=margins))
     if probs is not None:
-        given, said = _checked(labels, probs)
+        given, said = checked_probs(labels, probs)
         beliefs = logarithms(said)
         parts.append(odds(beliefs, given, sharpness=NETWORK)[0].astype(np.float64))
     if embeddings is not None:
@@ -200,7 +200,7 @@ def _labels(labels: ArrayLike) -> tuple[Rows, int]:
     return given.astype(np.intp), int(given.max(initial=0)) + 1
 
 
-def _checked(labels: ArrayLike, probs: ArrayLike) -> tuple[Rows, Floats]:
+def checked_probs(labels: ArrayLike, probs: ArrayLike) -> tuple[Rows, Floats]:
     """Return labels [N] and probabilities [N, K] that fit each other."""
     given, classes = _labels(labels)
     said = np.asarray(probs, dtype=np.float64)
@@ -219,7 +219,7 @@ def _checked(labels: ArrayLike, probs: ArrayLike) -> tuple[Rows, Floats]:
 
 
 def _given(labels: ArrayLike, probs: ArrayLike) -> Doubles:
-    given, said = _checked(labels, probs)
+    given, said = checked_probs(labels, probs)
     chosen = said[np.arange(len(given)), given].astype(np.float64)
     return np.maximum(chosen, float(np.finfo(np.float32).tiny))
 

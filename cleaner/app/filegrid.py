@@ -1,0 +1,117 @@
+"""The grid over image files whose paths are the ids, without a project; its verdicts as a table. No torch."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import Engine
+
+from cleaner.app.home import user
+from cleaner.catalog.fullsize import full_size
+from cleaner.catalog.thumbnails import SIDE, small
+from cleaner.errors import CleanerError, UnreadableImage
+from cleaner.review.database import open_database
+from cleaner.review.grid import ReviewGrid
+from cleaner.review.journal import Journal
+from cleaner.review.packing import Evidence
+from cleaner.types import Predictions, Queue
+
+if TYPE_CHECKING:
+    from cleaner.app.looking import Looking
+
+KEPT = 4000  # small pictures in memory, some 20 KB each
+
+
+class FileGrid(ReviewGrid):
+    """Show image files by their paths: a queue as it is, or scored images whose order follows the verdicts.
+
+    `side` is how many pixels a side the pictures are sent with; without `class_problem` there are no new
+    classes. Verdicts are in the journal's database; `decisions` has them as a table.
+    """
+
+    def __init__(
+        self,
+        shown: Queue | Looking,
+        *,
+        journal: Journal,
+        class_problem: Callable[[str], str | None] | None = None,
+        evidence: Callable[[str], Evidence | None] | None = None,
+        page_size: int = 24,
+        side: int = SIDE,
+    ) -> None:
+        looking = None if isinstance(shown, Queue) else shown
+        super().__init__(
+            shown if isinstance(shown, Queue) else shown.dealer.queue(),
+            journal=journal,
+            picture=lambda identity: _small(identity, _stamp(identity), side),
+            full=lambda identity: full_size(Path(identity)),
+            evidence=looking.evidence if looking and looking.has_evidence else evidence,
+            copies=looking.copies if looking else lambda _: (),
+            suggestions=looking.suggestions if looking else lambda _: (),
+            class_problem=class_problem,
+            round=looking.number if looking else 1,
+            page_size=page_size,
+            deal=looking.dealer.deal if looking else None,
+        )
+        if looking:
+            from cleaner.app.reviewing import tell_outlook
+
+            tell_outlook(self, lambda: looking, upcoming=page_size)
+
+    @property
+    def decisions(self) -> Any:
+        """Return the verdicts as a pandas DataFrame, a row for each image decided, in their order."""
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise CleanerError("A table of the decisions needs pandas; install it and try again.") from error
+        columns = ["path", "label", "decision", "new_label", "by", "at"]
+        return pd.DataFrame(self._rows_decided(), columns=columns)
+
+    def _rows_decided(self) -> list[tuple[str | None, ...]]:
+        queue, standing = self._pages.queue, self._journal.standing()
+        kept = (
+            (queue.vocab[code], standing.get(key)) for key, code in zip(queue.ids, queue.labels, strict=True)
+        )
+        return [(d.item, label, d.action, d.label, d.by, d.at) for label, d in kept if d is not None]
+
+
+def database_in(file: str | Path) -> Engine:
+    """Open the SQLite file that keeps verdicts, made on first use. Raises InputError."""
+    return open_database(f"sqlite:///{Path(file).expanduser().resolve().as_posix()}")
+
+
+def journal_in(file: str | Path, *, by: str | None) -> Journal:
+    """Return the journal of the verdicts kept in a file, in the name of `by` or of the user."""
+    return Journal(database_in(file), by=by or user())
+
+
+def any_class(name: str) -> str | None:
+    """Let a class have any name that is one."""
+    return None if name.strip() else "a class needs a name"
+
+
+def number_of(said: Predictions) -> int:
+    """Return a number that tells what was said of images from anything else that was: pages carry it."""
+    state = zlib.crc32("\0".join([*said.vocab, "", *said.ids]).encode("utf-8", "surrogateescape"))
+    state = zlib.crc32(said.labels.tobytes(), state)
+    return zlib.crc32(np.round(said.probs, 3).tobytes(), state) >> 1
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    """Return what changes when a file does. Raises UnreadableImage where there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise UnreadableImage(f"{path} can't be read ({error.strerror}).") from error
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=KEPT)
+def _small(path: str, _: tuple[int, int], side: int) -> bytes:
+    return small(Path(path), side=side)
