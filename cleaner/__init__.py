@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from cleaner.app.dashboard import Dashboard
     from cleaner.app.download import download
     from cleaner.app.finished import load_model
+    from cleaner.app.dropins.cleaners import ImageClassifierCleaner, ImagesCleaner
+    from cleaner.app.dropins.deleter import FileDeleter
+    from cleaner.app.dropins.formatter import DatasetFormatter
+    from cleaner.app.dropins.version1 import ImageCleaner, PredictionsCorrector
     from cleaner.app.imagegrid import ImageGrid
     from cleaner.app.project import Project
     from cleaner.catalog.table import Table
@@ -25,7 +29,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "CleanerError": "cleaner.errors",
     "Dashboard": "cleaner.app.dashboard",
+    "DatasetFormatter": "cleaner.app.dropins.formatter",
+    "FileDeleter": "cleaner.app.dropins.deleter",
+    "ImageClassifierCleaner": "cleaner.app.dropins.cleaners",
+    "ImageCleaner": "cleaner.app.dropins.version1",
     "ImageGrid": "cleaner.app.imagegrid",
+    "ImagesCleaner": "cleaner.app.dropins.cleaners",
+    "PredictionsCorrector": "cleaner.app.dropins.version1",
     "Project": "cleaner.app.project",
     "ReviewGrid": "cleaner.review.grid",
     "Table": "cleaner.catalog.table",
@@ -46,6 +56,16 @@ __all__ = [
     "TrainConfig",
     "download",
     "load_model",
+    "DatasetFormatter",
+    "FileDeleter",
+    "ImageClassifierCleaner",
+    "ImageCleaner",
+    "ImageGrid",
+    "ImagesCleaner",
+    "PredictionsCorrector",
+    "Project",
+    "ReviewGrid",
+    "TrainConfig",
     "rank",
     "score",
 ]

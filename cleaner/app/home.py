@@ -33,10 +33,15 @@ def prepare(folder: str | Path, *, home: str | Path | None) -> tuple[Path, Path]
     require_class_folders(root)
     if home is not None:
         return root, made(_outside(Path(home).expanduser().resolve(), root=root))
+    return root, home_of(root)
+
+
+def home_of(root: Path) -> Path:
+    """Return `.cleaner` of a folder, made on first use; where that is read-only, one among own data."""
     try:
-        return root, made(root / HOME)
+        return made(root / HOME)
     except InputError:
-        return root, made(among_own_data(root))
+        return made(among_own_data(root))
 
 
 def kept_elsewhere(root: Path, *, home: Path) -> str | None:
