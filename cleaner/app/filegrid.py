@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 from cleaner.app.home import user
 from cleaner.catalog.fullsize import full_size
 from cleaner.catalog.thumbnails import SIDE, small
-from cleaner.errors import CleanerError, UnreadableImage
+from cleaner.errors import CleanerError, Refused, UnreadableImage
 from cleaner.review.database import open_database
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
 from cleaner.review.packing import Evidence
-from cleaner.types import Predictions, Queue
+from cleaner.types import Action, How, Predictions, Queue
 
 if TYPE_CHECKING:
     from cleaner.app.looking import Looking
@@ -62,6 +62,29 @@ class FileGrid(ReviewGrid):
             from cleaner.app.reviewing import tell_outlook
 
             tell_outlook(self, lambda: looking, upcoming=page_size)
+
+    @property
+    def queue(self) -> Queue:
+        """The images in the order of looking, as far as it is fixed; pages not shown yet may change."""
+        return self._pages.queue
+
+    def decide(self, paths: Sequence[str | Path], action: Action, *, label: str | None = None) -> None:
+        """Give one verdict on some images, durably; pages in view show it when they are turned to.
+
+        Raises Refused for an image that isn't in the grid, and for a label that is the one it has.
+        """
+        items = [str(path) for path in paths]
+        for item in items:
+            if item not in self._pages.rows:
+                raise Refused(f"{item!r} is not in this grid; its images are in grid.queue.ids.")
+            if label is not None and label == self._pages.label_of(item):
+                raise Refused(f"{item!r} is labelled {label!r} already; keep it instead.")
+        how: How = "bulk" if len(items) > 1 else "person"
+        self._journal.decide([(item, action, label) for item in items], round=self._pages.round, how=how)
+        standing = self._journal.standing()
+        self._count(standing)
+        self._name_new_classes(standing)
+        self.set_trait("revision", self.revision + 1)
 
     @property
     def decisions(self) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from cleaner import ImageGrid
-from cleaner.errors import InputError
+from cleaner.errors import InputError, Refused
 from tests.support.stage import HeardGrid
 
 
@@ -156,3 +156,16 @@ print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_verdicts_can_be_given_in_code_and_are_refused_as_in_the_browser(make, tmp_path: Path) -> None:
+    paths = write(tmp_path / "a", 3)
+    grid = make(paths, ["cat", "dog", "cat"], [0.1, 0.2, 0.3])
+    assert list(grid.queue.ids) == [str(path) for path in reversed(paths)]
+    grid.decide(paths[:2], "delete")
+    grid.decide([paths[2]], "relabel", label="emu")
+    assert (grid.revision, grid.counts["errors"], grid.added) == (2, 3, ["emu"])
+    with pytest.raises(Refused, match="is not in this grid"):
+        grid.decide(["elsewhere.png"], "keep")
+    with pytest.raises(Refused, match="is labelled 'dog' already"):
+        grid.decide([paths[1]], "relabel", label="dog")
