@@ -13,6 +13,7 @@ from cleaner.app.looking import Looking
 from cleaner.errors import InputError
 from cleaner.progress import never, quiet
 from cleaner.ranking.ridge import leave_one_out
+from cleaner.ranking.scaling import Standardised
 from cleaner.ranking.scores import checked_probs
 from cleaner.review.journal import Journal
 from cleaner.types import Floats, Ints, Pixels, Predictions, Queue, Standing, Strings, strings
@@ -56,6 +57,7 @@ def looking_at(
     """Return scored files as a person goes through them; files of equal `digests` [N] are one picture."""
     features = None
     if embeddings is not None:
+        embeddings = _scaled(embeddings, count=len(said))
         own = said.ids if digests is None else digests
         features = compared(
             embeddings, cache="", digests=own, labels=said.labels, report=quiet, stopped=never
@@ -76,10 +78,6 @@ def _beliefs(
     codes: Ints, probs: ArrayLike | None, embeddings: Pixels | None, *, vocab: tuple[str, ...]
 ) -> Floats:
     """Return probabilities [N, K]: those given, else by a head on embeddings, fitted without the image."""
-    if embeddings is not None and len(embeddings) != len(codes):
-        raise InputError(
-            f"There are {len(codes):,} paths but {len(embeddings):,} embeddings; pass one for each path."
-        )
     if probs is not None:
         said = checked_probs(codes, probs)[1]
         if said.shape[1] != len(vocab):
@@ -89,5 +87,15 @@ def _beliefs(
             )
         return said
     assert embeddings is not None, "one of the two is given"
-    logs: Floats = leave_one_out(embeddings, codes, classes=len(vocab)).log_probs
+    logs: Floats = leave_one_out(_scaled(embeddings, count=len(codes)), codes, classes=len(vocab)).log_probs
     return np.exp(logs).astype(np.float32)
+
+
+def _scaled(embeddings: Pixels, *, count: int) -> Floats:
+    """Return embeddings [N, D] brought to one scale. Raises InputError unless there is one for each path."""
+    if len(embeddings.shape) != 2 or len(embeddings) != count:
+        raise InputError(
+            f"There are {count:,} paths but the embeddings are {list(embeddings.shape)}; "
+            f"they must be [{count}, D], one for each path."
+        )
+    return Standardised(embeddings)[:]

@@ -128,7 +128,8 @@ def _files(sets: Sequence[Any]) -> tuple[tuple[Path, ...], list[Rows]]:
 
 def _paths(images: Any) -> list[Path]:
     """Follow each item through the transforms up to the one that opens its file."""
-    item, steps = images._get(0) if not hasattr(images.items, "iloc") else images.items.iloc[0], None
+    rows = getattr(images.items, "iloc", images.items)  # of a DataFrame, or a list
+    item, steps = rows[0], None
     for number, step in enumerate([None, *images.tfms.fs]):
         try:
             item = item if step is None else step(item, split_idx=1)
@@ -138,7 +139,6 @@ def _paths(images: Any) -> list[Path]:
             steps = images.tfms.fs[:number]
     if steps is None:
         raise InputError("This Learner's images come from no files, so none can be shown or moved.")
-    rows = images.items.iloc if hasattr(images.items, "iloc") else images.items
     return [Path(_through(rows[row], steps)) for row in range(len(images))]
 
 

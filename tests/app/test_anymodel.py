@@ -113,7 +113,7 @@ def test_columns_may_be_of_more_classes_than_the_labels(make: Make, clouds) -> N
             {"classes": ["cat", "emu"]},
             "'dog' is none of the 2",
         ),
-        ((["a", "b"], ["cat", "dog"]), {"embeddings": np.ones((3, 4))}, "2 paths but 3 embeddings"),
+        ((["a", "b"], ["cat", "dog"]), {"embeddings": np.ones((3, 4))}, "2 paths but the embeddings are"),
         ((["a", "a"], ["cat", "dog"], [[0.5, 0.5]] * 2), {}, "a is there twice"),
     ],
 )
