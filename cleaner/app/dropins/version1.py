@@ -43,7 +43,7 @@ class ImageCleaner(FileGrid):
         order = [int(row) for row in fns_idxs]
         self._path, self._ds = Path(path), ds
         journal = journal_in(home_of(self._path.resolve()) / KEPT_IN, by=by)
-        tied(ds.items, journal=journal)
+        tied([path for path in ds.items if path.is_file()], journal=journal)
         super().__init__(
             _queue(ds, order),
             journal=journal,
@@ -96,7 +96,7 @@ class PredictionsCorrector(FileGrid):
         self._labels = tuple(labels)
         self._at = {str(path): row for row, path in enumerate(ds.items)}
         journal = journal_in(keep_in, by=by)
-        tied(ds.items, journal=journal)
+        tied([path for path in ds.items if path.is_file()], journal=journal)
         shown = LabelledImages(ds.items, self._labels, tuple(classes), ds.probs)
         super().__init__(
             _queue(shown, [int(row) for row in fns_idxs]),

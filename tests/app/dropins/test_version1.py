@@ -195,3 +195,11 @@ def test_files_outside_of_the_root_or_gone_are_refused_in_a_sentence(images, tmp
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(InputError, match="does not lie in"):
         FileDeleter(file_paths=images.items, root=tmp_path / "elsewhere")
+
+
+def test_files_that_are_gone_are_not_shown_and_their_rows_stay(images, tmp_path: Path) -> None:
+    images.items[3].unlink()
+    cleaner = HeardImageCleaner(images, [3, 4], tmp_path)
+    assert [tile["id"] for tile in cleaner.ask("page", page=0)[0]["tiles"]] == [str(images.items[4])]
+    assert len(rows(tmp_path)) == 10
+    assert PredictionsCorrector(images, [3, 4], images.classes, images.labels, keep_in=tmp_path / "k.db")
