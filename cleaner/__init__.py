@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cleaner.app.dashboard import Dashboard
     from cleaner.app.download import download
-    from cleaner.app.finished import load_model
     from cleaner.app.dropins.cleaners import ImageClassifierCleaner, ImagesCleaner
     from cleaner.app.dropins.deleter import FileDeleter
     from cleaner.app.dropins.formatter import DatasetFormatter
     from cleaner.app.dropins.version1 import ImageCleaner, PredictionsCorrector
+    from cleaner.app.finished import load_model
     from cleaner.app.imagegrid import ImageGrid
     from cleaner.app.project import Project
     from cleaner.catalog.table import Table
@@ -49,13 +49,6 @@ _HOMES = {
 __all__ = [
     "CleanerError",
     "Dashboard",
-    "ImageGrid",
-    "Project",
-    "ReviewGrid",
-    "Table",
-    "TrainConfig",
-    "download",
-    "load_model",
     "DatasetFormatter",
     "FileDeleter",
     "ImageClassifierCleaner",
@@ -65,7 +58,10 @@ __all__ = [
     "PredictionsCorrector",
     "Project",
     "ReviewGrid",
+    "Table",
     "TrainConfig",
+    "download",
+    "load_model",
     "rank",
     "score",
 ]

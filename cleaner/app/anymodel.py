@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cleaner.app.features import compared
+from cleaner.app.features import compared, numbered
 from cleaner.app.filegrid import number_of
 from cleaner.app.looking import Looking
 from cleaner.errors import InputError
@@ -60,7 +60,13 @@ def looking_at(
         embeddings = _scaled(embeddings, count=len(said))
         own = said.ids if digests is None else digests
         features = compared(
-            embeddings, cache="", digests=own, labels=said.labels, report=quiet, stopped=never
+            embeddings,
+            cache="",
+            digests=own,
+            copies=numbered(own).astype(np.int32),
+            labels=said.labels,
+            report=quiet,
+            stopped=never,
         )
     return Looking(
         said,

@@ -44,7 +44,7 @@ class Features:
     @cached_property
     def pictures(self) -> NDArray[np.intp]:
         """Number the pictures [N]: equal files have one number."""
-        return _numbered(self.digests)
+        return numbered(self.digests)
 
     def embeddings(self, home: Path) -> Pixels | None:
         """Return the embeddings, float16 [N, D], standardised, NaN for lost ones; None if all are lost."""
@@ -106,5 +106,6 @@ def compared(
     return Features(cache, embeddings.shape[1], digests, others.rows, groups, unlike=usual(others))
 
 
-def _numbered(digests: Strings) -> NDArray[np.intp]:
+def numbered(digests: Strings) -> NDArray[np.intp]:
+    """Number the pictures [N]: equal digests have one number."""
     return np.unique(digests.astype(str), return_inverse=True)[1]
