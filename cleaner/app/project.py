@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ipywidgets import HBox
+
 from cleaner.app.agenda import check_verdict, class_problem, trusted
 from cleaner.app.byhand import ByHand
 from cleaner.app.caches import Job
@@ -18,6 +20,7 @@ from cleaner.app.history import Event, history
 from cleaner.app.home import database_of, kept_elsewhere, prepare, user
 from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.looking import Looking
+from cleaner.app.mapping import beside
 from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
 from cleaner.app.reviewing import grid_over
@@ -215,6 +218,13 @@ class Project:
             class_problem=lambda name: class_problem(self.catalog, name),
             page_size=page_size,
         )
+
+    def map(self, *, grid: ReviewGrid | None = None) -> HBox:
+        """Return a map of the last round beside a grid, which shows just what one draws a line around.
+
+        With `grid`, the map of one that is shown elsewhere: in another cell, for instance.
+        """
+        return beside(self, grid=grid)
 
     def decide(
         self, items: Sequence[str], action: Action, *, label: str | None = None, how: How = "person"

@@ -30,6 +30,7 @@ def grid_over(
         evidence=lambda identity: looking().evidence(identity),
         copies=lambda identity: looking().copies(identity),
         suggestions=lambda identity: looking().suggestions(identity),
+        neighbours=lambda identity: looking().neighbours(identity),
         class_problem=class_problem,
         round=now.round.number,
         page_size=page_size,

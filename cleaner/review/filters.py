@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ class Filter:
     """What to show of a queue; None, and a name of no letters, ask for nothing.
 
     `given` and `suggested` are classes, `verdict` is a key of STATES, `name` a part of the id in any case.
+    `chosen` names the images that were chosen elsewhere, on the map for instance.
     """
 
     given: str | None = None
@@ -35,9 +36,12 @@ class Filter:
     origin: str | None = None
     verdict: str | None = None
     name: str = ""
+    chosen: str | None = None
 
 
-def rows_found(queue: Queue, wanted: Filter, *, standing: Standing) -> NDArray[np.intp]:
+def rows_found(
+    queue: Queue, wanted: Filter, *, standing: Standing, chosen: Collection[str] = ()
+) -> NDArray[np.intp]:
     """Return the rows that fit, in the order of the queue. A class that the queue has not fits no row."""
     fits = np.ones(len(queue), dtype=bool)
     if wanted.given is not None:
@@ -47,6 +51,8 @@ def rows_found(queue: Queue, wanted: Filter, *, standing: Standing) -> NDArray[n
     if wanted.origin is not None:
         fits &= np.asarray(queue.origins == wanted.origin, dtype=bool)
     rows = np.flatnonzero(fits)
+    if wanted.chosen is not None:
+        rows = rows[[queue.ids[row] in chosen for row in rows]]
     if wanted.name:
         rows = rows[[wanted.name.casefold() in queue.ids[row].casefold() for row in rows]]
     if wanted.verdict is not None:
