@@ -35,6 +35,7 @@ MAY_IMPORT = {
         "typer",
         "rich",
         "PIL",
+        "jinja2",
         "sklearn",
         "pandas",
     },

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ipywidgets import HBox
 
-from cleaner.app.agenda import check_verdict, class_problem, trusted
+from cleaner.app.agenda import check_verdict, trusted
 from cleaner.app.byhand import ByHand
 from cleaner.app.caches import Job
 from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
@@ -23,6 +23,7 @@ from cleaner.app.looking import Looking
 from cleaner.app.mapping import beside
 from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
+from cleaner.app.report import write_report
 from cleaner.app.reviewing import grid_over
 from cleaner.app.rounds import NETWORK, load_predictions, load_rounds, round_folder
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
@@ -69,7 +70,7 @@ class Project:
         self.notice = found or kept_elsewhere(root, home=home)
         kept = load_catalog(home / "catalog.npz", root=root)
         self._catalog: Catalog | None = kept[0] if kept else None
-        self._findings: tuple[Finding, ...] = kept[1] if kept else ()
+        self.findings: tuple[Finding, ...] = kept[1] if kept else ()  # of the last check, worst first
         self.by_hand = ByHand(self._job)  # for those who know fastai
         self._looked: Looking | None = None
         self._pictures = Pictures(home / "thumbnails", location=ledger.location)
@@ -118,18 +119,13 @@ class Project:
         """Say whether the folder has been checked before, now or in an earlier session."""
         return self._catalog is not None
 
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What the last check found, worst first."""
-        return self._findings
-
     def verify(self, *, report: Report = quiet, stopped: Stop = never) -> tuple[Finding, ...]:
         """List the folder again and check every new or changed file; return what was found, worst first."""
         catalog, findings = scan(
             self.root, known=self._catalog, moved=self.ledger.locations(), report=report, stopped=stopped
         )
         save_catalog(catalog, findings, self.home / "catalog.npz")
-        self._catalog, self._findings = catalog, findings
+        self._catalog, self.findings = catalog, findings
         return findings
 
     def picture(self, identity: str) -> bytes:
@@ -213,17 +209,13 @@ class Project:
         return grid_over(
             lambda: self.looking,
             journal=self.journal,
-            picture=self.picture,
-            full=lambda identity: self._pictures.full(identity, catalog=self.catalog),
-            class_problem=lambda name: class_problem(self.catalog, name),
+            pictures=self._pictures,
+            catalog=lambda: self.catalog,
             page_size=page_size,
         )
 
     def map(self, *, grid: ReviewGrid | None = None) -> HBox:
-        """Return a map of the last round beside a grid, which shows just what one draws a line around.
-
-        With `grid`, the map of one that is shown elsewhere: in another cell, for instance.
-        """
+        """Return a map beside a grid that shows what one draws a line around, or that of a grid elsewhere."""
         return beside(self, grid=grid)
 
     def decide(
@@ -281,6 +273,10 @@ class Project:
         }
         cleaned = cleaned_labels(self.catalog, self.decisions())
         return compare(alike, cleaned=cleaned, original=first_labels(seen))
+
+    def report(self, path: str | Path) -> Path:
+        """Write what was wrong, done and achieved as one HTML page that can be sent; see `report.py`."""
+        return write_report(self, Path(path))
 
     # --- beneath ---
 

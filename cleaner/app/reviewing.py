@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from cleaner.app.agenda import class_problem
 from cleaner.app.looking import Looking
+from cleaner.app.pictures import Pictures
 from cleaner.errors import CleanerError
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
+from cleaner.types import Catalog
 
 
 def grid_over(
     looking: Callable[[], Looking],
     *,
     journal: Journal,
-    picture: Callable[[str], bytes],
-    full: Callable[[str], bytes],
-    class_problem: Callable[[str], str | None],
+    pictures: Pictures,
+    catalog: Callable[[], Catalog],
     page_size: int,
 ) -> ReviewGrid:
     """Return a grid over what `looking` returns, asked anew for each thing: it follows new rounds."""
@@ -25,13 +27,13 @@ def grid_over(
     grid = ReviewGrid(
         now.dealer.queue(),
         journal=journal,
-        picture=picture,
-        full=full,
+        picture=lambda identity: pictures.of(identity, catalog=catalog()),
+        full=lambda identity: pictures.full(identity, catalog=catalog()),
         evidence=lambda identity: looking().evidence(identity),
         copies=lambda identity: looking().copies(identity),
         suggestions=lambda identity: looking().suggestions(identity),
         neighbours=lambda identity: looking().neighbours(identity),
-        class_problem=class_problem,
+        class_problem=lambda name: class_problem(catalog(), name),
         round=now.round.number,
         page_size=page_size,
         deal=now.dealer.deal,

@@ -58,14 +58,13 @@ def test_a_line_around_points_and_a_frame_by_keys_show_just_these(tmp_path: Path
         page.get_by_role("button", name="Map", exact=True).click()
         wanted = page.locator(".cleaner-map [data-command='overview']")
         expect(page.locator(".cleaner-map .classes button")).to_have_count(3, timeout=LONG)
-        expect(
-            page.locator(".cleaner-map [data-command='neighbourhoods'][aria-pressed='true']")
-        ).to_be_visible(timeout=LONG)
+        stage = page.locator(".cleaner-map .stage")
+        expect(stage).to_have_attribute("data-layout", "neighbourhoods", timeout=LONG)
         _shot(page, "neighbourhoods")
         wanted.click()
         expect(wanted).to_have_attribute("aria-pressed", "true")
-        page.wait_for_timeout(300)
-        box = page.locator(".cleaner-map .stage").bounding_box()
+        expect(stage).to_have_attribute("data-layout", "overview")
+        box = stage.bounding_box()
         assert box is not None
         inner = (box["width"] - 2, box["height"] - 2)  # without the border
         scale = min((inner[0] - 2 * MARGIN) / (right - left), (inner[1] - 2 * MARGIN) / (bottom - top))

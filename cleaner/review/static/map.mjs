@@ -126,6 +126,7 @@ class MapView {
       this.points = { places: new Float32Array(places.buffer), labels: new Uint16Array(labels.buffer), doubted, verdicts, picked };
       [this.epoch, this.layout, this.vocab] = [message.epoch, layout, message.vocab];
       if (others) { this.looks.clear(); this.lit = null; }
+      this.stage.dataset.layout = layout;
       this.arrange();
       this.fit();
       this.drawClasses();
@@ -165,9 +166,10 @@ class MapView {
     this.trouble = "";
     const picked = new Uint8Array(this.points.picked.length);
     for (const row of rows) picked[row] = 1;
+    const answer = this.wire.ask("choose", { rows }); // before it is drawn: the grid begins meanwhile
     this.setPicked(picked);
     try {
-      await this.wire.ask("choose", { rows });
+      await answer;
     } catch (error) {
       this.complain(error);
     }
@@ -441,23 +443,24 @@ class MapView {
     const { places, labels, picked } = this.points;
     const [dark, some, size] = [this.isDark, picked.includes(1), radius(labels.length, this.lens.scale / this.all.scale)];
     const ink = getComputedStyle(this.stage).color;
-    const kinds = Uint8Array.from(labels, (_, row) => this.kindOf(row) + ((some && !picked[row]) || (this.lit !== null && labels[row] !== this.lit) ? 8 : 0));
+    const kinds = new Uint8Array(labels.length);
+    for (let row = 0; row < kinds.length; row++) kinds[row] = this.kindOf(row) + ((some && !picked[row]) || (this.lit !== null && labels[row] !== this.lit) ? 8 : 0);
     const there = new Set(kinds);
+    const ratio = window.devicePixelRatio || 1;
     for (const kind of [...ORDER.map((each) => each + 8), ...ORDER].filter((each) => there.has(each))) {
       context.globalAlpha = kind >= 8 ? 0.13 : kind === PLAIN ? 0.75 : 1;
-      let code = -1;
+      let [code, stamp, reach] = [-1, null, 0];
       for (const row of this.order) {
         if (kinds[row] !== kind) continue;
         const [x, y] = [places[2 * row] * this.lens.scale + this.lens.x, places[2 * row + 1] * this.lens.scale + this.lens.y];
         if (!(x > -9 && y > -9 && x < this.size.width + 9 && y < this.size.height + 9)) continue;
         if (labels[row] !== code) {
-          if (code >= 0) painted(context, kind % 8, ink, colour(code, dark));
           code = labels[row];
-          context.beginPath();
+          stamp = stampOf(kind % 8, size, colour(code, dark), ink, ratio);
+          reach = stamp.width / ratio / 2;
         }
-        outline(context, kind % 8, x, y, size);
+        context.drawImage(stamp, x - reach, y - reach, 2 * reach, 2 * reach);
       }
-      if (code >= 0) painted(context, kind % 8, ink, colour(code, dark));
     }
     context.globalAlpha = 1;
     this.drawTop();
@@ -548,8 +551,7 @@ const bytesOf = (view) => new Uint8Array(view.buffer.slice(view.byteOffset, view
 /** Add the outline of one point to the path. @param {CanvasRenderingContext2D} context @param {number} kind @param {number} x @param {number} y @param {number} size */
 function outline(context, kind, x, y, size) {
   const wide = Math.max(size, 3.2);
-  if (kind === PLAIN && size < 2) context.rect(x - size, y - size, 2 * size, 2 * size);
-  else if (kind === RELABELLED || kind === UNSURE) {
+  if (kind === RELABELLED || kind === UNSURE) {
     const sides = kind === UNSURE ? 3 : 4;
     for (let at = 0; at <= sides; at++) {
       const turn = (2 * Math.PI * at) / sides - Math.PI / 2;
@@ -567,13 +569,20 @@ function outline(context, kind, x, y, size) {
   }
 }
 
-/** Paint the points of a path. @param {CanvasRenderingContext2D} context @param {number} kind @param {string} ink @param {string} tint */
-function painted(context, kind, ink, tint) {
+/** Draw one sign to be stamped wherever there is such a point: far quicker than a path of thousands. @param {number} kind @param {number} size @param {string} tint @param {string} ink @param {number} ratio */
+function stampOf(kind, size, tint, ink, ratio) {
+  const reach = Math.ceil(Math.max(size, 3.2) * 1.35 + 2);
+  const stamp = /** @type {HTMLCanvasElement} */ (make("canvas", { width: String(Math.ceil(2 * reach * ratio)), height: String(Math.ceil(2 * reach * ratio)) }));
+  const context = stamp.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.beginPath();
+  outline(context, kind, reach, reach, size);
   context.fillStyle = tint;
   context.strokeStyle = kind === DOUBTED ? ink : tint;
   context.lineWidth = kind === DOUBTED ? 1.2 : 2;
   if ([PLAIN, DOUBTED, RELABELLED].includes(kind)) context.fill();
   if ([DOUBTED, FINE, REMOVED, UNSURE].includes(kind)) context.stroke();
+  return stamp;
 }
 
 export default {
