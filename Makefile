@@ -15,12 +15,13 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test browser check bench grid lock clean
+.PHONY: help demo test browser check docs bench grid picture lock clean
 
 help:
 	@echo "make demo     a small dataset with planted errors: train, rank, open the dashboard"
 	@echo "make test     the tests (make browser: those that drive a real Chromium)"
 	@echo "make check    lint and types"
+	@echo "make docs     the API, from its docstrings, as pages in docs/api"
 	@echo "make bench    how many errors are found, and how fast, beside other tools (an hour)"
 	@echo "make grid     how quick the grid is in a browser, beside fastai's (a quarter of an hour)"
 	@echo "make clean    remove everything that make has made"
@@ -41,11 +42,20 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+docs: $(READY)
+	@$(BIN)/python docs/make.py
+	@echo "Open docs/api/index.html."
+
+# the README's picture, taken of the real app
+picture: $(READY)
+	@PYTHONPATH=. $(BIN)/python assets/make.py
+
 bench: $(READY)
 	@$(BIN)/python tests/bench/loop.py
 	@$(BIN)/python tests/bench/ranking.py
 	@$(BIN)/python tests/bench/stopping.py
 	@$(BIN)/python tests/bench/changes.py
+	@$(BIN)/python tests/bench/map.py
 	@$(BIN)/python tests/bench/engine.py $(ARGS)
 
 grid: $(READY)
@@ -56,7 +66,7 @@ lock: | $(UV)
 	  --no-annotate --no-header -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .uv .cache "$(DEMO)" .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .uv .cache docs/api "$(DEMO)" .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find cleaner tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml | $(UV)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).with_name("static") / "report.html"
 PICTURES = 200  # at most; the others are counted
 SIDE, QUALITY = 132, 76  # of a picture in the report: some 4 KB each
-PAIRS, EXAMPLES = 30, 3
+PAIRS, EXAMPLES = 12, 3
 PACKAGES = ("cleaner", "torch", "fastai", "timm", "numpy", "scikit-learn", "pillow")
 
 
@@ -91,7 +91,7 @@ def contents(project: Project, *, today: datetime) -> dict[str, Any]:
         "shown": [Shown(change, _picture(project.picture, change.id)) for change in shown],
         "applied": [(a.batch, a.standing) for a in applied],
         "disputed": len(project.journal.conflicts()),
-        "outlook": project.looking.outlook().sentence() if rounds else "",
+        "outlook": project.looking.outlook() if rounds else None,
         "rounds": rounds,
         "comparison": project.compare() if rounds else None,
         "findings": kinds(project.findings, shown=EXAMPLES),
