@@ -47,7 +47,7 @@ PAGE = """async ([source, css, state]) => {
   };
   window.asked = [];
   const model = { get: (name) => ({ state, work: "" })[name], off() {},
-    on: (name, act) => heard.push([name, act]), send: (message) => window.asked.push(message) };
+    on: (name, act) => heard.push([name, act]), send: (message) => { window.asked.push(message); window.sent = performance.now(); } };
   const place = document.body.appendChild(document.createElement("div"));
   map.render({ model, el: place });
 }"""
@@ -110,10 +110,10 @@ def lasso(page: Any, shown: HeardMap, grid: HeardGrid) -> tuple[float, float]:
     page.mouse.down()
     for step in range(1, 60):
         page.mouse.move(x + r * np.cos(step / 9.5), y + r * np.sin(step / 9.5))
-    page.evaluate("addEventListener('pointerup', () => { closed = performance.now(); }, {capture: true})")
+    page.evaluate("addEventListener('pointerup', () => { window.lifted = performance.now(); }, {capture: true})")
     page.mouse.up()
     page.wait_for_function(f"window.asked.length > {before}")
-    sent = page.evaluate("performance.now() - closed")
+    sent = page.evaluate("window.sent - window.lifted")
     rows = page.evaluate("window.asked.at(-1).rows")
     began = time.perf_counter()
     shown.ask("choose", rows=rows)

@@ -447,19 +447,22 @@ class MapView {
     for (let row = 0; row < kinds.length; row++) kinds[row] = this.kindOf(row) + ((some && !picked[row]) || (this.lit !== null && labels[row] !== this.lit) ? 8 : 0);
     const there = new Set(kinds);
     const ratio = window.devicePixelRatio || 1;
+    const { width, height } = this.size; // read once: the browser measures each time
     for (const kind of [...ORDER.map((each) => each + 8), ...ORDER].filter((each) => there.has(each))) {
       context.globalAlpha = kind >= 8 ? 0.13 : kind === PLAIN ? 0.75 : 1;
       let [code, stamp, reach] = [-1, null, 0];
       for (const row of this.order) {
         if (kinds[row] !== kind) continue;
         const [x, y] = [places[2 * row] * this.lens.scale + this.lens.x, places[2 * row + 1] * this.lens.scale + this.lens.y];
-        if (!(x > -9 && y > -9 && x < this.size.width + 9 && y < this.size.height + 9)) continue;
+        if (!(x > -9 && y > -9 && x < width + 9 && y < height + 9)) continue;
         if (labels[row] !== code) {
           code = labels[row];
           stamp = stampOf(kind % 8, size, colour(code, dark), ink, ratio);
           reach = stamp.width / ratio / 2;
+          context.fillStyle = colour(code, dark);
         }
-        context.drawImage(stamp, x - reach, y - reach, 2 * reach, 2 * reach);
+        if (kind % 8 === PLAIN && size < 2) context.fillRect(x - size, y - size, 2 * size, 2 * size); // thousands: a square will do
+        else context.drawImage(stamp, x - reach, y - reach, 2 * reach, 2 * reach);
       }
     }
     context.globalAlpha = 1;
