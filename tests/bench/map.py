@@ -47,7 +47,8 @@ PAGE = """async ([source, css, state]) => {
   };
   window.asked = [];
   const model = { get: (name) => ({ state, work: "" })[name], off() {},
-    on: (name, act) => heard.push([name, act]), send: (message) => { window.asked.push(message); window.sent = performance.now(); } };
+    on: (name, act) => heard.push([name, act]),
+    send: (message) => { window.asked.push(message); window.sent = performance.now(); } };
   const place = document.body.appendChild(document.createElement("div"));
   map.render({ model, el: place });
 }"""
@@ -110,7 +111,7 @@ def lasso(page: Any, shown: HeardMap, grid: HeardGrid) -> tuple[float, float]:
     page.mouse.down()
     for step in range(1, 60):
         page.mouse.move(x + r * np.cos(step / 9.5), y + r * np.sin(step / 9.5))
-    page.evaluate("addEventListener('pointerup', () => { window.lifted = performance.now(); }, {capture: true})")
+    page.evaluate("addEventListener('pointerup', () => { window.lifted = performance.now(); }, true)")
     page.mouse.up()
     page.wait_for_function(f"window.asked.length > {before}")
     sent = page.evaluate("window.sent - window.lifted")
