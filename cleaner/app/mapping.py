@@ -87,10 +87,11 @@ class RoundMap:
             return places
 
         def ended(task: Task[Floats]) -> None:
-            if self.view.queue is queue:
-                self.view.work = ""
-                if task.result is not None:
-                    self.view.arranged(self._placed(queue, task.result))
+            self.view.work = ""
+            if self.view.queue is not queue:  # others are on the map by now
+                self._arrange()
+            elif task.result is not None:
+                self.view.arranged(self._placed(queue, task.result))
 
         self._task = Task(work, on_progress=self._tell, on_end=ended)
 

@@ -25,6 +25,7 @@ from cleaner.review.talking import Talking
 from cleaner.types import Decision, How, Queue, Standing
 
 PICTURE_THREADS = 4
+LIKE = "most like one picture"  # no id: it lies in a trait, which notebooks keep
 MOST_FOUND = 16  # filters whose results are kept, over all views of one grid
 
 Deal: TypeAlias = Callable[[range], Queue]  # fixes some places of the queue, and returns it as it then is
@@ -147,7 +148,7 @@ class ReviewGrid(Talking):
             self._send_found(pages, request, ask)
         elif isinstance(ask, protocol.AskNear):
             near = self._neighbours(ask.item) if self._neighbours is not None else ()
-            total = self.narrow((ask.item, *near), name=f"most like {ask.item}")
+            total = self.narrow((ask.item, *near), name=LIKE)
             self._tell(protocol.FOUND, request, {"total": total})
         else:
             self._send_saved(pages, request, ask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,20 @@ def test_images_are_arranged_once_and_found_again_in_the_next_session(project: P
     assert kept.stat().st_mtime_ns == written
     for one, other in zip(first.view._places.values(), second.view._places.values(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_map_that_shows_others_meanwhile_arranges_these_in_the_end(project: Project) -> None:
+    map = RoundMap(project, grid=project.review())
+    project.decide(["grizzly/001.png"], "delete")
+    project.apply()
+    map.refresh()
+    deadline = time.monotonic() + 60
+    while len(map.view.state["layouts"]) < 2:
+        assert time.monotonic() < deadline, "never arranged"
+        time.sleep(0.02)
+    assert len(map.view.queue) == 35
+    assert map.view._places["neighbourhoods"].shape == (35, 2)
+    assert map.view.work == ""
 
 
 def test_the_planted_error_lies_among_its_own_kind(project: Project) -> None:

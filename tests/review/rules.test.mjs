@@ -223,6 +223,8 @@ test("a filter is told in words", () => {
   assert.ok(isNarrow(pair));
   assert.equal(filterTold(pair), "cat → dog, not decided");
   assert.equal(filterTold({ ...EVERYTHING, given: "cat", name: "IMG" }), "labelled cat, named “IMG”");
+  assert.ok(isNarrow({ ...EVERYTHING, chosen: "from the map" }));
+  assert.equal(filterTold({ ...EVERYTHING, chosen: "from the map", verdict: "undecided" }), "from the map, not decided");
 });
 
 test("the whole picture is fitted into the middle of its stage", () => {
