@@ -18,12 +18,13 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test browser check bench grid lock clean
+.PHONY: help demo test browser check docs bench grid picture lock clean
 
 help:
 	@echo "make demo     a small dataset with planted errors: train, rank, open the dashboard"
 	@echo "make test     the tests (make browser: those that drive a real Chromium)"
 	@echo "make check    lint and types"
+	@echo "make docs     the API, from its docstrings, as pages in docs/api"
 	@echo "make bench    how many errors are found, and how fast, beside other tools (an hour)"
 	@echo "make grid     how quick the grid is in a browser, beside fastai's (a quarter of an hour)"
 	@echo "make clean    remove everything that make has made"
@@ -44,6 +45,14 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+docs: $(READY)
+	@$(BIN)/python docs/make.py
+	@echo "Open docs/api/index.html."
+
+# the README's picture, taken of the real app
+picture: $(READY)
+	@PYTHONPATH=. $(BIN)/python assets/make.py
+
 bench: $(READY)
 	@$(BIN)/python tests/bench/loop.py
 	@$(BIN)/python tests/bench/ranking.py
@@ -52,6 +61,7 @@ bench: $(READY)
 	@$(BIN)/python tests/bench/check.py
 	@$(BIN)/python tests/bench/parity.py
 	@$(BIN)/python tests/bench/serve.py
+	@$(BIN)/python tests/bench/map.py
 	@$(BIN)/python tests/bench/engine.py $(ARGS)
 
 grid: $(READY)
@@ -64,7 +74,7 @@ lock: | $(UV)
 	  --generate-hashes --no-annotate --no-header -o serving.lock
 
 clean:
-	rm -rf $(VENV) .uv .cache "$(DEMO)" .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .uv .cache docs/api "$(DEMO)" .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find cleaner tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml | $(UV)

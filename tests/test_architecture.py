@@ -38,6 +38,7 @@ MAY_IMPORT = {
         "typer",
         "rich",
         "PIL",
+        "jinja2",
         "sklearn",
         "pandas",
     },

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import cleaner
 from tests.support.images import colour_fields
 
 TOP = Path(__file__).parents[1]
@@ -25,6 +31,35 @@ def beside_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda text: text.split("\n")[-2])
 def test_a_snippet_of_the_readme_runs(beside_photos: Path, snippet: str) -> None:
     exec(compile(snippet, "README.md", "exec"), {})
+
+
+def test_every_public_name_is_documented_and_the_pages_are_made_without_a_warning(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-W", "error", str(TOP / "docs" / "make.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TOP)},
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    assert made.stderr == ""
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.html")}
+    for name in cleaner.__all__:
+        assert inspect.getdoc(getattr(cleaner, name)), f"{name} has no docstring"
+        assert f'id="{name}"' in pages["cleaner"]
+    for name in public_methods(TOP / "cleaner" / "app" / "project.py", of="Project"):
+        assert f'id="Project.{name}"' in pages["cleaner"]
+    assert {"types", "errors", "progress", "export", "compare"} <= set(pages)
+    assert not re.findall(r'src="https?://|<link[^>]+href="https?://', "".join(pages.values()))
+
+
+def public_methods(path: Path, *, of: str) -> list[str]:
+    """Return the names that a class offers, by its source."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (found,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == of)
+    methods = [node.name for node in found.body if isinstance(node, ast.FunctionDef)]
+    assert "open" in methods
+    return [name for name in methods if not name.startswith("_")]
 
 
 def test_the_readme_has_snippets() -> None:

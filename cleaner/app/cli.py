@@ -153,6 +153,20 @@ def compare(folder: Folder) -> None:
         typer.echo(f"round {rates.round}\tcleaned labels {rates.cleaned:.1%}\toriginal {rates.original:.1%}")
 
 
+@app.command()
+def report(
+    folder: Folder,
+    *,
+    to: Annotated[
+        Path | None, typer.Option(help="The file; by default the folder's name in this one.")
+    ] = None,
+) -> None:
+    """Write one HTML page about the cleaning: what was wrong, what was done, what may remain."""
+    project = opened(folder)
+    written = project.report(to or Path(f"{project.root.name}-report.html"))
+    typer.echo(f"Written to {plain(str(written))}.")
+
+
 def _serve(folder: Path | None, *, port: int | None, ip: str | None = None, theme: str = "light") -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is ended too
     typer.echo("Starting the dashboard …")

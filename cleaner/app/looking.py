@@ -15,7 +15,9 @@ from sqlalchemy.engine import Engine
 from cleaner.app.agenda import agenda
 from cleaner.app.dealing import Dealer
 from cleaner.app.features import Features, load_features
+from cleaner.app.places import of_probabilities
 from cleaner.app.rounds import load_predictions, round_folder
+from cleaner.errors import InputError
 from cleaner.ranking.beliefs import Believer, believer
 from cleaner.ranking.evidence import evidence
 from cleaner.ranking.neighbours import Neighbours
@@ -49,7 +51,7 @@ class Looking:
         self.number = number
         self._said, self._features = said, features
         self._embeddings = None if features is None else embeddings
-        self._rows = {identity: row for row, identity in enumerate(said.ids)}
+        self.rows = {identity: row for row, identity in enumerate(said.ids)}
         self._listed, self._standing, self._lock = listed, standing, threading.Lock()
         self._order = LiveOrder(said, believer=self._believer(), network=trained)
         self.dealer = Dealer(Deck(engine, round=number), ranked=self.ranked, standing=standing)
@@ -84,15 +86,32 @@ class Looking:
 
     def copies(self, identity: str) -> tuple[str, ...]:
         """Return the near-copies of an image, in the order of the ids."""
-        row = self._rows.get(identity)
+        row = self.rows.get(identity)
         if self._features is None or row is None:
             return ()
         group = self._features.groups
         return tuple(self._said.ids[other] for other in np.flatnonzero(group == group[row]) if other != row)
 
+    def neighbours(self, identity: str) -> tuple[str, ...]:
+        """Return the images most like one, its near-copies first. Raises InputError without features."""
+        row = self.rows.get(identity)
+        if self._features is None or row is None:
+            raise InputError(
+                "Which pictures are alike is known only after a training with pretrained weights."
+            )
+        near = self._features.neighbours[row]
+        return (*self.copies(identity), *(self._said.ids[other] for other in near if other >= 0))
+
+    def vectors(self) -> Pixels:
+        """Return numbers [N, D] that are alike where images are, in the order of `rows`: for the map.
+
+        The features of the frozen body; in a round that has none, what the network says of each image.
+        """
+        return of_probabilities(self._said.probs) if self._embeddings is None else self._embeddings
+
     def evidence(self, identity: str) -> Evidence:
         """Return what helps to judge an image: those most like it of two classes, and reasons in words."""
-        row = self._rows.get(identity)
+        row = self.rows.get(identity)
         if self._embeddings is None or self._features is None or row is None:
             return Evidence()
         with self._lock:

@@ -9,25 +9,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cleaner.app.agenda import check_verdict, class_problem, trusted
-from cleaner.app.answers import Answers, Images
+from ipywidgets import HBox
+
+from cleaner.app.agenda import check_verdict
 from cleaner.app.byhand import ByHand
-from cleaner.app.caches import Job
 from cleaner.app.checking import Check, by_severity
-from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
 from cleaner.app.export import Export
-from cleaner.app.exporting import Provenance, export_model, finished
-from cleaner.app.finished import FinishedModel
 from cleaner.app.history import Event, history
 from cleaner.app.home import database_of, kept_elsewhere, user
-from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.looking import RoundLooking
+from cleaner.app.mapping import beside
 from cleaner.app.moves import Moves, moved_since
 from cleaner.app.pictures import Pictures
+from cleaner.app.report import write_report
 from cleaner.app.reviewing import Showing, grid_of_findings, grid_over
-from cleaner.app.rounds import best_of, load_predictions, load_rounds, one_of
+from cleaner.app.rounds import one_of
 from cleaner.app.sides import Sides
 from cleaner.app.sources import Source, source_of
+from cleaner.app.trained import Trained
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
 from cleaner.catalog.digest import digest_of
@@ -47,16 +46,14 @@ from cleaner.types import (
     Finding,
     How,
     Plan,
-    Predictions,
     Queue,
     Receipt,
     Round,
-    Standing,
     TrainConfig,
 )
 
 
-class Project:
+class Project(Trained):
     """A folder of labelled images with everything the program keeps about it, in `<folder>/.cleaner/`.
 
     >>> project = Project.open("photos")        # doctest: +SKIP
@@ -141,15 +138,6 @@ class Project:
 
     # --- 2 what does a model make of it? ---
 
-    @property
-    def rounds(self) -> tuple[Round, ...]:
-        """The finished rounds, oldest first."""
-        return load_rounds(self.home / "rounds")
-
-    def predictions(self, number: int | None = None) -> Predictions:
-        """Return what the network of a round says of every image, by default of the last round."""
-        return load_predictions(self.home / "rounds", result=one_of(self.rounds, number))
-
     def train(
         self, config: TrainConfig | None = None, *, report: Report = quiet, stopped: Stop = never
     ) -> Round:
@@ -173,29 +161,6 @@ class Project:
     def training_elsewhere(self) -> str | None:
         """Say in a sentence that a training of this project runs, here or in another window; None if not."""
         return training_elsewhere(self.home)
-
-    def interpret(self, number: int | None = None) -> Interpretation:
-        """Say what a round's model confuses with what, on held-out images; by default the last round."""
-        return interpret(self.predictions(number), epochs=one_of(self.rounds, number).epochs)
-
-    def model(self, number: int | None = None) -> FinishedModel:
-        """Return a round's network to ask: by default the last that was trained in full, else the last."""
-        return finished(best_of(self.rounds, number), self._job(None))
-
-    def predict(self, images: Images) -> Answers:
-        """Ask `model()` about an image, a folder or a list of files; for more than once, keep the model."""
-        return self.model().predict(images)
-
-    def export_model(
-        self, path: str | Path, *, number: int | None = None, fastai: bool = False, report: Report = quiet
-    ) -> Path:
-        """Write the network of a round, chosen as in `model`, as a folder for `cleaner.load_model`.
-
-        It holds the weights (safetensors), an ONNX graph proven to agree with them, a description, and with
-        `fastai` an `export.pkl`. Raises InputError for a place that is taken, TrainingError if it disagrees.
-        """
-        source = Provenance(best_of(self.rounds, number), self._job(None, report=report), self.decisions())
-        return export_model(Path(path).expanduser(), source, fastai=fastai)
 
     # --- 3 what should a person see first? ---
 
@@ -230,9 +195,8 @@ class Project:
         """
         showing = Showing(
             journal=self.journal,
-            picture=self.picture,
-            full=lambda identity: self._pictures.full(identity, catalog=self.catalog),
-            class_problem=lambda name: class_problem(self.catalog, name),
+            pictures=self._pictures,
+            catalog=lambda: self.catalog,
             findings=lambda: self.findings,
             page_size=page_size,
         )
@@ -240,6 +204,10 @@ class Project:
             return grid_over(lambda: self.looking, showing=showing)
         last = self.rounds[-1].number if self.rounds else 0
         return grid_of_findings(findings, self.catalog, round=last, showing=showing)
+
+    def map(self, *, grid: ReviewGrid | None = None) -> HBox:
+        """Return a map beside a grid that shows what one draws a line around, or that of a grid elsewhere."""
+        return beside(self, grid=grid)
 
     def decide(
         self, items: Sequence[str], action: Action, *, label: str | None = None, how: How = "person"
@@ -251,10 +219,6 @@ class Project:
         check_verdict(self.catalog, items, action, label=label)
         number = self.rounds[-1].number if self.rounds else 0
         return self.journal.decide([(item, action, label) for item in items], round=number, how=how)
-
-    def decisions(self) -> Standing:
-        """Return the decision that stands for each image decided so far."""
-        return self.journal.standing()
 
     def history(self, identity: str) -> tuple[Event, ...]:
         """Return what was decided on one image and done to its files, by whom and why, oldest first."""
@@ -293,20 +257,11 @@ class Project:
         """
         return self._moves.undo(number, items=items, report=report, stopped=stopped)
 
-    def compare(self) -> Comparison:
-        """Compare all rounds of the last one's mode on the same held-out images, on both kinds of labels."""
-        seen = {r.number: self.predictions(r.number) for r in self.rounds}
-        alike = {
-            r.number: seen[r.number] for r in self.rounds if r.config.mode == self.rounds[-1].config.mode
-        }
-        cleaned = cleaned_labels(self.catalog, self.decisions())
-        return compare(alike, cleaned=cleaned, original=first_labels(seen))
+    def report(self, path: str | Path) -> Path:
+        """Write what was wrong, done and achieved as one HTML page that can be sent; see `report.py`."""
+        return write_report(self, Path(path))
 
     # --- beneath ---
-
-    def _job(self, config: TrainConfig | None, *, report: Report = quiet, stopped: Stop = never) -> Job:
-        confirmed = trusted(self.catalog, self.decisions())
-        return Job(self.catalog, self.home, config or TrainConfig(), confirmed, report, stopped)
 
     def _look_again(self) -> None:
         """Check the folder after files have moved; a fault there must not hide what was done."""

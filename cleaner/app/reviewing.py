@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cleaner.app.agenda import class_problem
 from cleaner.app.looking import Looking
+from cleaner.app.pictures import Pictures
 from cleaner.errors import CleanerError, InputError
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
@@ -20,11 +22,22 @@ class Showing:
     """What every grid of a project needs; see ReviewGrid."""
 
     journal: Journal
-    picture: Callable[[str], bytes]
-    full: Callable[[str], bytes]
-    class_problem: Callable[[str], str | None]
+    pictures: Pictures
+    catalog: Callable[[], Catalog]
     findings: Callable[[], Sequence[Finding]]
     page_size: int
+
+    def picture(self, identity: str) -> bytes:
+        """Return a small picture; see ReviewGrid."""
+        return self.pictures.of(identity, catalog=self.catalog())
+
+    def full(self, identity: str) -> bytes:
+        """Return a whole picture; see ReviewGrid."""
+        return self.pictures.full(identity, catalog=self.catalog())
+
+    def class_problem(self, name: str) -> str | None:
+        """Say why a name can't become a class; see ReviewGrid."""
+        return class_problem(self.catalog(), name)
 
 
 def grid_over(looking: Callable[[], Looking], *, showing: Showing) -> ReviewGrid:
@@ -38,6 +51,7 @@ def grid_over(looking: Callable[[], Looking], *, showing: Showing) -> ReviewGrid
         evidence=lambda identity: looking().evidence(identity),
         copies=lambda identity: looking().copies(identity),
         suggestions=lambda identity: looking().suggestions(identity),
+        neighbours=lambda identity: looking().neighbours(identity),
         findings=showing.findings,
         class_problem=showing.class_problem,
         round=now.number,

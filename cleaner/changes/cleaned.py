@@ -30,11 +30,11 @@ def cleaned(catalog: Catalog, standing: Standing) -> Iterator[Row]:
             continue
         label = catalog.vocab[number]
         relabelled = decision.label if decision and action == "relabel" else None
-        given = _first_label(catalog, identity=identity) or label
+        given = first_label(catalog, identity=identity) or label
         yield Row(path, relabelled or label, given, split, action, identity)
 
 
-def _first_label(catalog: Catalog, *, identity: str) -> str | None:
+def first_label(catalog: Catalog, *, identity: str) -> str | None:
     """Return the class folder in which an image first lay: its id is its first path."""
     parts = identity.split("/")
     in_folder = catalog.labels_in == "folder" and len(parts) > catalog.class_level + 1

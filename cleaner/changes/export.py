@@ -37,14 +37,14 @@ def write_decisions(events: Iterable[Decision], path: Path) -> Path:
 
 def write_lines(rows: Iterable[dict[str, object]], path: Path) -> Path:
     """Write JSON Lines in UTF-8: one object in each line. Errors: InputError."""
-    with _whole(path) as file:
+    with whole(path) as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     return path
 
 
 def write_table(names: Sequence[str], rows: Iterable[Sequence[object]], path: Path) -> Path:
     """Write rows as CSV in UTF-8 below their names. Errors: InputError."""
-    with _whole(path) as file:
+    with whole(path) as file:
         writer = csv.writer(file)
         writer.writerow(names)
         writer.writerows(rows)
@@ -52,7 +52,7 @@ def write_table(names: Sequence[str], rows: Iterable[Sequence[object]], path: Pa
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[TextIO]:
+def whole(path: Path) -> Iterator[TextIO]:
     """Open a text file that takes its place only when it is complete and on the disk."""
     if not path.name or path.is_dir():
         raise InputError(f"{str(path)!r} is not a file name; give one, such as cleaned.csv.")

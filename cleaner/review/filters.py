@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -31,7 +31,7 @@ class Filter:
     """What to show of a queue; None, and a name of no letters, ask for nothing.
 
     `given` and `suggested` are classes, `verdict` is a key of STATES, `name` a part of the id in any case,
-    `issue` a kind of finding.
+    `issue` a kind of finding. `chosen` names the images that were chosen elsewhere, on the map for instance.
     """
 
     given: str | None = None
@@ -40,6 +40,7 @@ class Filter:
     verdict: str | None = None
     name: str = ""
     issue: str | None = None
+    chosen: str | None = None
 
 
 def by_item(findings: Iterable[Finding]) -> Issues:
@@ -56,7 +57,9 @@ def kinds_of(ids: Iterable[str], issues: Issues) -> list[tuple[str, int]]:
     return sorted(counts.items())
 
 
-def rows_found(queue: Queue, wanted: Filter, *, standing: Standing, issues: Issues) -> NDArray[np.intp]:
+def rows_found(
+    queue: Queue, wanted: Filter, *, standing: Standing, issues: Issues, chosen: Collection[str] = ()
+) -> NDArray[np.intp]:
     """Return the rows that fit, in the order of the queue; of an issue, what belongs together side by side.
 
     A class that the queue has not fits no row.
@@ -69,6 +72,8 @@ def rows_found(queue: Queue, wanted: Filter, *, standing: Standing, issues: Issu
     if wanted.origin is not None:
         fits &= np.asarray(queue.origins == wanted.origin, dtype=bool)
     rows = np.flatnonzero(fits)
+    if wanted.chosen is not None:
+        rows = rows[[queue.ids[row] in chosen for row in rows]]
     if wanted.name:
         rows = rows[[wanted.name.casefold() in queue.ids[row].casefold() for row in rows]]
     if wanted.verdict is not None:

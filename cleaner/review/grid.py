@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import anywidget
 import traitlets
 
-from cleaner.errors import CleanerError, InputError
+from cleaner.errors import InputError
 from cleaner.review import protocol
 from cleaner.review.filters import Found, by_item, confused, rows_found
 from cleaner.review.journal import Journal, repeats
@@ -22,26 +21,28 @@ from cleaner.review.packing import Evidence, packed, packed_evidence
 from cleaner.review.pages import Pages
 from cleaner.review.protocol import Ask, Terms, parse, request_of, stands
 from cleaner.review.script import SCRIPT, STYLE
+from cleaner.review.talking import Talking
 from cleaner.types import Decision, Finding, How, Queue, Standing
 
 PICTURE_THREADS = 4
+LIKE = "most like one picture"  # no id: it lies in a trait, which notebooks keep
 MOST_FOUND = 16  # filters whose results are kept, over all views of one grid
 
 Deal: TypeAlias = Callable[[range], Queue]  # fixes some places of the queue, and returns it as it then is
 
 
-class ReviewGrid(anywidget.AnyWidget):
+class ReviewGrid(Talking):
     """Show a queue page by page, and write every verdict to the journal.
 
     `picture` returns the encoded bytes (JPEG or PNG) of a small image by its id, `full` those of the whole
     image (a grey PNG of 16 bits keeps its depth), `evidence` what helps to judge it; where one raises, that
     image shows the sentence. `copies` returns the images that are nearly identical to one: after a verdict it
-    is offered to give them the same. `class_problem` says why a name can't become a new class, None where it
-    can; without it there are no new ones. `deal` fixes what lies on a page when that is first asked for;
-    without it the queue says so from the beginning. `suggestions` returns further classes of an image with
-    their probabilities, likeliest first, `findings` what a check has found; both of images by their ids, the
-    latter asked for whenever a queue is shown. `counts` follows the decisions and `revision` grows with each,
-    for others to observe. Only `outlook` is the caller's to write: what may be said of what remains.
+    is offered to give them the same; `neighbours` returns those most like one. `class_problem` says why a
+    name can't become a new class, None where it can; without it there are no new ones. `deal` fixes what lies
+    on a page when that is first asked for; without it the queue says so from the beginning. `suggestions`
+    returns further classes of an image with their probabilities, likeliest first, `findings` what a check has
+    found; it is asked for whenever a queue is shown. `counts` follows the decisions and `revision` grows with
+    each, for others to observe. Only `outlook` is the caller's to write: what may be said of what remains.
     """
 
     _esm = SCRIPT
@@ -51,10 +52,9 @@ class ReviewGrid(anywidget.AnyWidget):
     counts = traitlets.Dict(read_only=True).tag(sync=True)
     offers = traitlets.Dict(read_only=True).tag(sync=True)
     added = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
+    chosen = traitlets.Dict(read_only=True).tag(sync=True)
     outlook = traitlets.Unicode().tag(sync=True)
     revision = traitlets.Int(0, read_only=True)
-
-    _threads: tuple[ThreadPoolExecutor, ...] = ()  # also of a grid that was refused: Python closes it too
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class ReviewGrid(anywidget.AnyWidget):
         copies: Callable[[str], Sequence[str]] = lambda _: (),
         suggestions: Callable[[str], Sequence[tuple[str, float]]] = lambda _: (),
         findings: Callable[[], Iterable[Finding]] = tuple,
+        neighbours: Callable[[str], Sequence[str]] | None = None,
         class_problem: Callable[[str], str | None] | None = None,
         round: int = 1,
         page_size: int = 24,
@@ -79,12 +80,15 @@ class ReviewGrid(anywidget.AnyWidget):
         self._picture, self._full, self._evidence = picture, full or picture, evidence
         self._class_problem, self._copies, self._suggestions = class_problem, copies, suggestions
         self._findings = findings
+        self._neighbours = neighbours
         self._pages = Pages(queue, page_size=page_size, round=round, epoch=0)
         self._found: dict[int, Found] = {}
+        self._chosen: frozenset[str] = frozenset()
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="cleaner-page")
         self._pictures = ThreadPoolExecutor(PICTURE_THREADS, thread_name_prefix="cleaner-picture")
         self._threads = (self._sender, self._pictures)
-        self.set_trait("offers", {"evidence": evidence is not None, "classes": class_problem is not None})
+        offers = {"evidence": evidence, "classes": class_problem, "near": neighbours}
+        self.set_trait("offers", {name: offered is not None for name, offered in offers.items()})
         self.show(queue, round=round, deal=deal)
         self.on_msg(self._on_message)
 
@@ -103,16 +107,30 @@ class ReviewGrid(anywidget.AnyWidget):
             queue, page_size=before.page_size, round=round, epoch=before.epoch + 1, issues=issues
         )
         self._found.clear()
+        self.narrow((), name="")
         standing = self._journal.standing()
         self._count(standing)
         self._name_new_classes(standing)
         self.set_trait("state", self._pages.state())
 
-    def close(self) -> None:
-        """Take the grid off the page and end its threads."""
-        super().close()
-        for threads in self._threads:
-            threads.shutdown(wait=False, cancel_futures=True)
+    def narrow(self, items: Sequence[str], *, name: str) -> int:
+        """Show only these of the queue's images, in its order, and call them `name`; none: all again.
+
+        Every view offers to leave them, and its filters apply among them. Returns how many of them there are
+        in the queue. Raises InputError where the queue has none of them.
+        """
+        there = frozenset(items).intersection(self._pages.rows)
+        if items and not there:
+            raise InputError("None of these pictures is among those that the grid shows now.")
+        self._chosen = there
+        number = self.chosen.get("number", 0) + 1
+        self.set_trait("chosen", {"name": name, "number": number} if there else {})
+        return len(there)
+
+    @property
+    def chosen_items(self) -> frozenset[str]:
+        """Return the images that the grid is narrowed to; none where it shows all."""
+        return self._chosen
 
     def _on_message(self, _: object, message: object, __: object) -> None:
         self._answering(request_of(message), lambda: self._act(message))
@@ -133,26 +151,20 @@ class ReviewGrid(anywidget.AnyWidget):
             self._pictures.submit(self._answering, request, lambda: self._send_full(request, ask.item))
         elif isinstance(ask, protocol.AskFind):
             self._send_found(pages, request, ask)
+        elif isinstance(ask, protocol.AskNear):
+            near = self._neighbours(ask.item) if self._neighbours is not None else ()
+            total = self.narrow((ask.item, *near), name=LIKE)
+            self._tell(protocol.FOUND, request, {"total": total})
         else:
             self._send_saved(pages, request, ask)
 
     def _terms(self, pages: Pages) -> Terms:
         found = {number: found.count for number, found in self._found.items()}
         vocab = (*pages.queue.vocab, *self.added)
-        return replace(pages.terms, vocab=vocab, found=found, class_problem=self._class_problem)
-
-    def _answering(self, request: int | None, act: Callable[[], None]) -> None:
-        """Act, and answer with a sentence if that fails: a silent handler would leave the browser waiting."""
-        try:
-            act()
-        except CleanerError as error:
-            self._tell(protocol.REFUSED, request, {"sentence": str(error)})
-        except Exception as error:  # noqa: BLE001 - ipywidgets would swallow it
-            sentence = f"Cleaner failed: {type(error).__name__}: {error}"
-            self._tell(protocol.REFUSED, request, {"sentence": sentence})
-
-    def _tell(self, kind: str, request: int | None, fields: Mapping[str, Any], *pixels: bytes) -> None:
-        self.send({"kind": kind, "request": request, **fields}, list(pixels))
+        chosen = self.chosen.get("name")
+        return replace(
+            pages.terms, vocab=vocab, found=found, class_problem=self._class_problem, chosen=chosen
+        )
 
     def _decided(self, ask: Ask, *, round: int) -> list[str]:
         """Keep what is new in what was asked, and return the images that it spoke of."""
@@ -213,7 +225,11 @@ class ReviewGrid(anywidget.AnyWidget):
     def _send_found(self, pages: Pages, request: int | None, ask: protocol.AskFind) -> None:
         """Look for images, keep what was found under a number, and send how much it is."""
         standing = self._journal.standing()
-        rows = rows_found(pages.queue, ask.filter, standing=standing, issues=pages.issues)
+        if self._chosen and ask.filter.chosen is None:
+            self.narrow((), name="")
+        rows = rows_found(
+            pages.queue, ask.filter, standing=standing, issues=pages.issues, chosen=self._chosen
+        )
         found = Found([pages.queue.ids[row] for row in rows], page_size=pages.page_size)
         number = max(self._found, default=0) + 1
         self._found[number] = found

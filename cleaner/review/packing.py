@@ -27,7 +27,7 @@ def packed(
     tiles: list[dict[str, Any]], *, picture: Callable[[str], bytes], threads: ThreadPoolExecutor
 ) -> bytes:
     """Add to each tile where its picture lies in the bytes returned, or the sentence that replaces it."""
-    results = list(threads.map(lambda tile: _picture_or_sentence(picture, tile["id"]), tiles))
+    results = list(threads.map(lambda tile: picture_or_sentence(picture, tile["id"]), tiles))
     offset = 0
     for tile, result in zip(tiles, results, strict=True):
         found = isinstance(result, bytes)
@@ -47,7 +47,8 @@ def packed_evidence(
     return {"given": tiles[:at], "suggested": tiles[at:], "reasons": list(seen.reasons)}, pixels
 
 
-def _picture_or_sentence(picture: Callable[[str], bytes], identity: str) -> bytes | str:
+def picture_or_sentence(picture: Callable[[str], bytes], identity: str) -> bytes | str:
+    """Return a picture, or the sentence that is shown in its place."""
     try:
         return bytes(picture(identity))
     except CleanerError as error:

@@ -15,9 +15,10 @@ from cleaner.review.filters import STATES, Filter
 from cleaner.types import ACTIONS, Action, Origin, Standing
 
 PAGE, DECIDE, UNDO, REDO, FIND, FULL, EVIDENCE = "page", "decide", "undo", "redo", "find", "full", "evidence"
+NEAR = "near"
 SAVED, REFUSED, FOUND = "saved", "refused", "found"
 
-ASKS = (PAGE, DECIDE, UNDO, REDO, FIND, FULL, EVIDENCE)  # browser to Python
+ASKS = (PAGE, DECIDE, UNDO, REDO, FIND, FULL, EVIDENCE, NEAR)  # browser to Python
 ANSWERS = (PAGE, SAVED, REFUSED, FOUND, FULL, EVIDENCE)  # Python to browser
 
 MOST_VERDICTS = 10_000
@@ -79,8 +80,15 @@ class AskEvidence:
     item: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskNear:
+    """Show only the images most like one."""
+
+    item: str
+
+
 Message: TypeAlias = "dict[str, object]"
-Ask: TypeAlias = AskPage | AskDecide | AskUndo | AskRedo | AskFind | AskFull | AskEvidence
+Ask: TypeAlias = AskPage | AskDecide | AskUndo | AskRedo | AskFind | AskFull | AskEvidence | AskNear
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,8 @@ class Terms:
     """What a message may speak of; `label_of` gives an image's present label, None outside the queue.
 
     `found` maps the numbers of what filters found to their pages; `class_problem` says why a name can't
-    become a new class, None where it can; without it no class can be added. `issues` are kinds of findings.
+    become a new class, None where it can; without it no class can be added. `issues` are kinds of findings,
+    `chosen` is the name of what was chosen elsewhere, if anything was.
     """
 
     label_of: Callable[[str], str | None]
@@ -97,6 +106,7 @@ class Terms:
     found: Mapping[int, int] = field(default_factory=dict)
     class_problem: Callable[[str], str | None] | None = None
     issues: tuple[str, ...] = ()
+    chosen: str | None = None
 
 
 def request_of(message: object) -> int | None:
@@ -154,7 +164,9 @@ def _ask_find(message: Message, terms: Terms) -> AskFind:
     name = entry.get("name")
     if not isinstance(name, str) or len(name) > LONGEST_NAME:
         raise Refused(f"A file name to look for has at most {LONGEST_NAME} characters.")
-    return AskFind(Filter(given, suggested, origin, verdict, name, _choice(entry.get("issue"), terms.issues)))
+    issue = _choice(entry.get("issue"), terms.issues)
+    chosen = _choice(entry.get("chosen"), () if terms.chosen is None else (terms.chosen,))
+    return AskFind(Filter(given, suggested, origin, verdict, name, issue, chosen))
 
 
 def _choice(value: object, choices: Sequence[str]) -> str | None:
@@ -223,4 +235,5 @@ PARSERS: dict[str, Callable[[Message, Terms], Ask]] = {
     FIND: _ask_find,
     FULL: lambda message, terms: AskFull(_item(message, terms)),
     EVIDENCE: lambda message, terms: AskEvidence(_item(message, terms)),
+    NEAR: lambda message, terms: AskNear(_item(message, terms)),
 }

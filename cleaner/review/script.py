@@ -1,4 +1,4 @@
-"""The browser's side of the grid as two texts: its modules joined into one, as a widget takes it, its style.
+"""The browser's side of grid and map as texts: the modules of each joined into one, as a widget takes it.
 
 It knows no message and no picture.
 """
@@ -20,6 +20,7 @@ MODULES = (
     "wire",
     "grid",
 )  # each after what it needs
+MAP_MODULES = ("rules", "pieces", "wire", "plane", "map")
 
 IMPORT = re.compile(r"^import \{[^}]*\} from \"\./\w+\.mjs\";\n", re.MULTILINE)
 
@@ -32,3 +33,5 @@ def joined(names: tuple[str, ...]) -> str:
 
 SCRIPT = joined(MODULES)
 STYLE = STATIC.joinpath("grid.css").read_text(encoding="utf-8")
+MAP_SCRIPT = joined(MAP_MODULES)
+MAP_STYLE = STATIC.joinpath("map.css").read_text(encoding="utf-8")

@@ -173,3 +173,13 @@ def test_what_is_contested_is_a_click_away_and_so_is_the_way_back(project: Proje
     assert "1 image that you have decided" in panel._line.value
     panel._newer.click()
     assert grid.state["total"] == len(project.catalog)
+
+
+def test_the_pictures_most_like_one_are_shown_by_a_key_of_the_grid(project: Project) -> None:
+    near = project.looking.neighbours("grizzly/000.png")
+    assert near[0] == "grizzly/copy.png"
+    assert len(set(near)) == len(near) > 5
+    grid = project.review()
+    grid._handle_custom_msg({"kind": "near", "request": 1, "id": "grizzly/000.png"}, [])
+    assert grid.chosen_items == {"grizzly/000.png", *near} & set(project.queue().ids)
+    assert grid.chosen["name"] == "most like one picture"

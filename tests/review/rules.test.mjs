@@ -229,6 +229,8 @@ test("a filter is told in words", () => {
   assert.equal(filterTold({ ...EVERYTHING, given: "cat", name: "IMG" }), "labelled cat, named “IMG”");
   assert.equal(filterTold({ ...EVERYTHING, issue: "near duplicate", verdict: "undecided" }), "flagged near duplicate, not decided");
   assert.ok(isNarrow({ ...EVERYTHING, issue: "blurry" }));
+  assert.ok(isNarrow({ ...EVERYTHING, chosen: "from the map" }));
+  assert.equal(filterTold({ ...EVERYTHING, chosen: "from the map", verdict: "undecided" }), "from the map, not decided");
 });
 
 test("the whole picture is fitted into the middle of its stage", () => {

@@ -478,3 +478,37 @@ def test_further_classes_are_offered_after_the_one_the_tile_shows(journal: Journ
     names = [name for name, _ in doubted["suggestions"]]
     assert (doubted["given"], names) == ("dog", ["cow", "cat", "a", "b", "c"])
     grid.close()
+
+
+def test_the_grid_is_narrowed_to_what_was_chosen_elsewhere_in_its_own_order(grid: HeardGrid) -> None:
+    assert grid.narrow(["9.jpg", "0.jpg", "4.jpg", "nowhere.jpg"], name="from the map") == 3
+    answer = found(grid, chosen="from the map")
+    assert answer["total"] == 3
+    assert ids_on(grid, 0, answer["found"]) == ["0.jpg", "4.jpg", "9.jpg"]
+    among = found(grid, chosen="from the map", given="dog")
+    assert ids_on(grid, 0, among["found"]) == ["4.jpg"]
+    assert grid.chosen_items == {"0.jpg", "4.jpg", "9.jpg"}
+
+
+def test_whoever_asks_for_everything_ends_the_choice_for_all_views(grid: HeardGrid) -> None:
+    grid.narrow(["9.jpg"], name="from the map")
+    assert found(grid)["total"] == 10
+    assert grid.chosen == {}
+    assert grid.ask("find", filter={**ANYTHING, "chosen": "from the map"})[0]["kind"] == "refused"
+
+
+def test_a_new_queue_begins_with_all_of_it(grid: HeardGrid) -> None:
+    grid.narrow(["9.jpg"], name="from the map")
+    grid.show(a_queue(5), round=5)
+    assert grid.chosen == {}
+    assert grid.chosen_items == frozenset()
+
+
+def test_each_choice_is_told_apart_from_the_one_before(grid: HeardGrid) -> None:
+    grid.narrow(["9.jpg"], name="from the map")
+    first = grid.chosen
+    grid.narrow(["8.jpg"], name="from the map")
+    assert grid.chosen != first
+    with pytest.raises(InputError, match="None of these"):
+        grid.narrow(["nowhere.jpg"], name="from the map")
+    assert grid.chosen_items == {"8.jpg"}

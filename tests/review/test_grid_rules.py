@@ -5,11 +5,13 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from playwright._impl._driver import compute_driver_executable
 
 from cleaner.review import protocol
 from cleaner.review.filters import STATES
-from cleaner.review.script import MODULES, SCRIPT
+from cleaner.review.map import ANSWERS, ASKS
+from cleaner.review.script import MAP_MODULES, MAP_SCRIPT, MAP_STYLE, MODULES, SCRIPT, STYLE
 from cleaner.types import ACTIONS
 
 HERE = Path(__file__).parent
@@ -38,24 +40,33 @@ def test_both_sides_speak_of_the_same_kinds_and_verdicts() -> None:
 
 
 def test_the_modules_joined_are_one_that_draws(tmp_path: Path) -> None:
-    assert {path.stem for path in STATIC.glob("*.mjs")} == set(MODULES)
-    whole = tmp_path / "whole.mjs"
-    whole.write_text(SCRIPT, encoding="utf-8")
-    script = f"import whole from {whole.as_uri()!r}; console.log(typeof whole.render)"
-    done = node("--input-type=module", "--eval", script)
-    assert done.stdout.strip() == "function", done.stderr
+    assert {path.stem for path in STATIC.glob("*.mjs")} == {*MODULES, *MAP_MODULES}
+    for name, text in (("grid", SCRIPT), ("map", MAP_SCRIPT)):
+        whole = tmp_path / f"{name}.mjs"
+        whole.write_text(text, encoding="utf-8")
+        script = f"import whole from {whole.as_uri()!r}; console.log(typeof whole.render)"
+        done = node("--input-type=module", "--eval", script)
+        assert done.stdout.strip() == "function", done.stderr
 
 
-def test_nothing_is_ever_read_as_html_or_fetched_from_elsewhere() -> None:
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(", SCRIPT)
-    for text in (SCRIPT, (STATIC / "grid.css").read_text(encoding="utf-8")):
+@pytest.mark.parametrize(("script", "style"), [(SCRIPT, STYLE), (MAP_SCRIPT, MAP_STYLE)], ids=["grid", "map"])
+def test_nothing_is_ever_read_as_html_or_fetched_from_elsewhere(script: str, style: str) -> None:
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(", script)
+    for text in (script, style):
         addresses = re.findall(r"https?://[^\s\"']+", text)
         assert set(addresses) <= {"http://www.w3.org/2000/svg"}
-    assert "import" not in re.sub(r"@typedef.*|@param.*|@type.*|/\*\*.*", "", SCRIPT)
+    assert "import" not in re.sub(r"@typedef.*|@param.*|@type.*|/\*\*.*", "", script)
 
 
-def test_every_style_stays_inside_the_grid() -> None:
-    css = re.sub(r"/\*.*?\*/", "", (STATIC / "grid.css").read_text(encoding="utf-8"), flags=re.S)
+@pytest.mark.parametrize(("style", "root"), [(STYLE, ".cleaner-grid"), (MAP_STYLE, ".cleaner-map")])
+def test_every_style_stays_inside_its_widget(style: str, root: str) -> None:
+    css = re.sub(r"/\*.*?\*/", "", style, flags=re.S)
     selectors = re.findall(r"([^{}]+)\{", css)
-    outside = [rule.strip() for rule in selectors if ".cleaner-grid" not in rule and "@media" not in rule]
-    assert outside == []
+    assert [rule.strip() for rule in selectors if root not in rule and "@media" not in rule] == []
+
+
+def test_grid_and_map_speak_as_the_map_in_python_does() -> None:
+    script = (STATIC / "map.mjs").read_text(encoding="utf-8")
+    asked = set(re.findall(r'\b(?:ask|tell)\("(\w+)"', script))
+    assert asked == set(ASKS)
+    assert set(re.findall(r'message\.kind === "(\w+)"', script)) <= set(ANSWERS)

@@ -15,6 +15,7 @@ from cleaner.review.protocol import (
     AskEvidence,
     AskFind,
     AskFull,
+    AskNear,
     AskPage,
     AskRedo,
     AskUndo,
@@ -55,6 +56,7 @@ def test_each_kind_of_message_is_understood() -> None:
     assert parse(message(kind="redo"), terms=TERMS) == AskRedo()
     assert parse(message(kind="full", id="a.jpg"), terms=TERMS) == AskFull("a.jpg")
     assert parse(message(kind="evidence", id="b.jpg"), terms=TERMS) == AskEvidence("b.jpg")
+    assert parse(message(kind="near", id="b.jpg"), terms=TERMS) == AskNear("b.jpg")
     wanted = {
         **ANYTHING,
         "given": "cat",
@@ -160,3 +162,11 @@ def test_no_message_does_anything_but_parse_or_be_refused(hostile: object) -> No
     with suppress(Refused):
         asked = parse(hostile, terms=TERMS)
         assert isinstance(asked, AskPage | AskUndo | AskRedo | AskFind) or asked == AskDecide(())
+
+
+def test_a_filter_speaks_of_what_was_chosen_elsewhere_only_while_it_is() -> None:
+    wanted = message(kind="find", filter={**ANYTHING, "chosen": "from the map"})
+    with pytest.raises(Refused, match="from the map"):
+        parse(wanted, terms=TERMS)
+    found = parse(wanted, terms=replace(TERMS, chosen="from the map"))
+    assert found == AskFind(Filter(chosen="from the map"))

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.script import SCRIPT, STYLE
 
-TRAITS = ("state", "counts", "offers", "added", "outlook")
+TRAITS = ("state", "counts", "offers", "added", "outlook", "chosen")
 
 # One model for all views on the page; what Python answers goes to every view, as a kernel would send it.
 MODEL = """async ([source, css, theme]) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
+from cleaner.app.mapping import RoundMap
 from cleaner.app.panels.desk import Desk
 from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.project import Project
@@ -30,16 +31,20 @@ class Review:
         self._next.on_click(lambda _: desk.go("Apply"))
         self._contested = button("Contested", tooltip="What the model sees otherwise although you decided it")
         self._contested.on_click(lambda _: self._show_contested())
-        self._holder = widgets.VBox([])
+        self._map: RoundMap | None = None
+        self._fold = button("Map", tooltip="All pictures as points, like ones together: choose some of them")
+        self._fold.on_click(lambda _: self._fold_or_unfold())
+        self._holder = widgets.HBox([], layout=widgets.Layout(flex_flow="row wrap-reverse"))
         # the grid explains itself
+        above = widgets.HBox([self._line, self._fold], layout=widgets.Layout(justify_content="space-between"))
         below = widgets.HBox([self._next, self._contested])
-        self.view = widgets.VBox([self._line, self._newer, self._holder, below])
+        self.view = widgets.VBox([above, self._newer, self._holder, below])
 
     def refresh(self) -> None:
         """Show the last round's queue; a page somebody is looking at is not pulled away from them."""
         if not self._desk.is_open or not self._desk.project.rounds:
             self._say("There is nothing to review yet: train first.", tone="warn")
-            self._holder.children, self._grid, self._shown = (), None, None
+            self._holder.children, self._grid, self._shown, self._map = (), None, None, None
             return
         if self._latest() == self._shown:
             return
@@ -62,15 +67,34 @@ class Review:
             if self._grid is not None and self._shown is not None and self._shown[0] is project:
                 looking = project.looking
                 self._grid.show(looking.dealer.queue(), round=number, deal=looking.dealer.deal)
+                if self._map is not None:
+                    self._map.refresh()
             else:
-                self._grid = project.review()
-                self._holder.children = (self._grid,)
+                self._grid, self._map = project.review(), None
+                self._grid.layout.flex = "2 1 560px"
+                self._lay_out(folded=True)
         except CleanerError as error:
             self._say(str(error), tone="warn")
             return
         self._shown = latest
         self._newer.layout.display = "none"
         self._say(order_line(project.rounds[-1]))
+
+    def _fold_or_unfold(self) -> None:
+        """Show the map beside the grid, made on first use, or fold it away."""
+        if self._grid is None:
+            return
+        try:
+            if self._map is None:
+                self._map = RoundMap(self._desk.project, grid=self._grid)
+                self._map.view.layout.flex = "1 1 420px"
+            self._lay_out(folded=self._map.view in self._holder.children)
+        except CleanerError as error:
+            self._say(str(error), tone="warn")
+
+    def _lay_out(self, *, folded: bool) -> None:
+        self._fold.description = "Map" if folded else "Hide the map"
+        self._holder.children = (self._grid,) if folded or self._map is None else (self._grid, self._map.view)
 
     def _show_contested(self) -> None:
         """Show what the model disputes although it was decided, until the order is asked for again."""

@@ -79,12 +79,12 @@ export class FilterBar {
   }
 
   chosen() {
-    this.grid.wanted({ given: chosenIn(this.given), suggested: chosenIn(this.suggested), origin: chosenIn(this.origin), verdict: chosenIn(this.verdict), issue: chosenIn(this.issue), name: this.name.value });
+    this.grid.wanted({ given: chosenIn(this.given), suggested: chosenIn(this.suggested), origin: chosenIn(this.origin), verdict: chosenIn(this.verdict), issue: chosenIn(this.issue), name: this.name.value, chosen: this.filter.chosen });
   }
 
   choosePair() {
     const pair = this.pairs[Number(chosenIn(this.pair) ?? -1)];
-    this.grid.wanted(pair ? { ...EVERYTHING, given: pair[0], suggested: pair[1], verdict: "undecided" } : EVERYTHING);
+    this.grid.wanted(pair ? { ...EVERYTHING, given: pair[0], suggested: pair[1], verdict: "undecided", chosen: this.filter.chosen } : { ...EVERYTHING, chosen: this.filter.chosen });
   }
 
   typed() {

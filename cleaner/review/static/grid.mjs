@@ -123,7 +123,7 @@ class View {
     on(window, "beforeunload", (event) => this.ledger.pending.size && event.preventDefault());
     for (const part of [this.picker, this.full, this.filters]) part.listen(signal);
     this.heard = {
-      "change:state": () => this.open(), "change:counts": () => this.recount(), "change:added": () => this.drawLegend(), "change:outlook": () => this.drawStatus(),
+      "change:state": () => this.open(), "change:counts": () => this.recount(), "change:added": () => this.drawLegend(), "change:outlook": () => this.drawStatus(), "change:chosen": () => this.followChoice(),
       "msg:custom": (message, buffers) => this.onMessage(message, buffers), "comm_live_update": () => this.wire.probe(0),
     };
     for (const [event, act] of Object.entries(this.heard)) this.model.on(event, act);
@@ -206,7 +206,7 @@ class View {
       bigger: () => this.resize(1), smaller: () => this.resize(-1), help: () => this.help.showModal(), held: () => {}, leave: () => {},
       all: () => this.select(this.page.shown.keys()), extend: () => this.selectTo(this.placeAfter(rest)), jump: () => this.askPage(),
       full: () => this.openFull(), evidence: () => this.toggleStrip(), blind: () => this.toggleBlind(), filter: () => this.openFilters(),
-      everything: () => this.narrow(EVERYTHING), sprint: () => this.sprint(), reconnect: () => this.wire.probe(0), reload: () => location.reload(),
+      everything: () => this.narrow(EVERYTHING), sprint: () => this.sprint(), near: () => this.near(), reconnect: () => this.wire.probe(0), reload: () => location.reload(),
     };
     if (Object.hasOwn(commands, word)) commands[word]();
     else if (isMove(command)) this.step(command);
@@ -412,7 +412,8 @@ class View {
     this.ledger.saved.clear();
     this.evidence.clear();
     this.drawLegend();
-    if (!this.model.get("state").issues.some(([kind]) => kind === this.filter.issue)) this.filter = { ...this.filter, issue: null };
+    const known = this.model.get("state").issues.some(([kind]) => kind === this.filter.issue);
+    this.filter = { ...this.filter, issue: known ? this.filter.issue : null, chosen: this.model.get("chosen").name ?? null };
     if (isNarrow(this.filter)) return this.narrow(this.filter);
     this.enter({ found: null, total, pages });
   }
@@ -529,6 +530,19 @@ class View {
     } catch (error) {
       this.complain(error.message);
     }
+  }
+
+  /** Show what was chosen elsewhere, or all again. */
+  followChoice() {
+    const { name } = this.model.get("chosen");
+    if (name !== undefined) this.narrow({ ...EVERYTHING, chosen: name });
+    else if (this.filter.chosen !== null) this.narrow({ ...this.filter, chosen: null });
+  }
+
+  /** Show only the pictures most like the current one. */
+  near() {
+    if (!this.model.get("offers").near) return this.say("It isn’t known here which pictures are alike.");
+    if (this.current) this.wire.ask("near", { id: this.current.tile.id }).catch((error) => this.complain(error.message));
   }
 
   /** Show what is undecided of the pair of classes that is confused most. */
@@ -660,7 +674,7 @@ class View {
     const typing = this.status.querySelector(".jump");
     const page = `Page ${(this.wanted + 1).toLocaleString("en")} of ${this.scope.pages.toLocaleString("en")}`;
     const place = typing ?? make("span", {}, button("jump", "Go to a page", page));
-    const among = this.scope.found === null ? [] : [make("span", { class: "among" }, `${counted(this.scope.total, "picture")} ${filterTold(this.filter)}`)];
+    const among = this.scope.found === null ? [] : [make("span", { class: "among" }, `${counted(this.scope.total, "picture")} ${filterTold(this.filter)}`, tool("everything", "cross", "Show all"))];
     const parts = progress(counts, paceOf(this.times)).map((text) => make("span", {}, text));
     if (!typing) this.status.replaceChildren(place, ...among, ...parts, this.saveState());
     this.bar.setAttribute("aria-valuemax", String(counts.total));

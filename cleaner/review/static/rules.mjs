@@ -16,13 +16,13 @@
  * @property {string | null} sentence shown instead of a picture
  * @property {[number, number] | null} bytes offset and length of the picture in the message's buffer
  */
-/** @typedef {{given: string | null, suggested: string | null, origin: string | null, verdict: string | null, issue: string | null, name: string}} Filter */
+/** @typedef {{given: string | null, suggested: string | null, origin: string | null, verdict: string | null, issue: string | null, name: string, chosen: string | null}} Filter `chosen` names what was chosen elsewhere */
 /** @typedef {{scale: number, x: number, y: number}} Zoom a picture's pixel p lies at x + p · scale of its stage */
 /** @typedef {{width: number, height: number}} Size */
 
 // --- what both sides agree on; compared with protocol.py by a test --------------------------------
 
-export const ASKS = ["page", "decide", "undo", "redo", "find", "full", "evidence"];
+export const ASKS = ["page", "decide", "undo", "redo", "find", "full", "evidence", "near"];
 export const ANSWERS = ["page", "saved", "refused", "found", "full", "evidence"];
 export const ACTIONS = ["keep", "relabel", "delete", "unsure", "clear"];
 
@@ -35,7 +35,7 @@ const REPEATABLE = [...MOVES, "next", "previous", "bigger", "smaller"];
 const COMMANDS = {
   " ": "fine", Enter: "accept", x: "remove", Delete: "remove", u: "unsure", c: "clear", z: "undo", a: "rest", "/": "pick",
   "+": "bigger", "=": "bigger", "-": "smaller", "?": "help", PageDown: "next", PageUp: "previous", Escape: "leave",
-  y: "alike", f: "full", e: "evidence", b: "blind", s: "sprint", l: "filter",
+  y: "alike", f: "full", e: "evidence", b: "blind", s: "sprint", l: "filter", n: "near",
   ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down", Home: "first", End: "last",
 };
 
@@ -77,6 +77,7 @@ export const HELP = [
   [["PageDown", "PageUp"], "next and previous page"],
   [["F"], "full size, with zoom; Esc goes back"],
   [["E"], "evidence: typical pictures of both classes"],
+  [["N"], "only the pictures most like this one, where they are known"],
   [["S"], "sprint through the pair of classes that is confused most"],
   [["L"], "filter"],
   [["B"], "blind: labels are hidden until you press a key"],
@@ -248,7 +249,7 @@ export function paceOf(times) {
 // --- filters ---------------------------------------------------------------------------------------
 
 /** @type {Filter} */
-export const EVERYTHING = { given: null, suggested: null, origin: null, verdict: null, issue: null, name: "" };
+export const EVERYTHING = { given: null, suggested: null, origin: null, verdict: null, issue: null, name: "", chosen: null };
 
 /** @param {Filter} filter */
 export const isNarrow = (filter) => Object.values(filter).some((value) => value !== null && value !== "");
@@ -260,7 +261,7 @@ export const STATES = { undecided: "not decided", decided: "decided", errors: "f
 export function filterTold(filter) {
   const pair = filter.given !== null && filter.suggested !== null ? [`${filter.given} → ${filter.suggested}`]
     : [filter.given !== null && `labelled ${filter.given}`, filter.suggested !== null && `seen as ${filter.suggested}`];
-  const rest = [filter.issue && `flagged ${filter.issue}`, filter.origin, filter.verdict && STATES[filter.verdict], filter.name && `named “${filter.name}”`];
+  const rest = [filter.chosen, filter.issue && `flagged ${filter.issue}`, filter.origin, filter.verdict && STATES[filter.verdict], filter.name && `named “${filter.name}”`];
   return [...pair, ...rest].filter(Boolean).join(", ");
 }
 

@@ -1,0 +1,82 @@
+"""What can be asked of the rounds of a project, and of the networks they left: a part of Project.
+
+It changes nothing, and loads torch only to ask a network.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from cleaner.app.agenda import trusted
+from cleaner.app.answers import Answers, Images
+from cleaner.app.caches import Job
+from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
+from cleaner.app.exporting import Provenance, export_model, finished
+from cleaner.app.finished import FinishedModel
+from cleaner.app.interpretation import Interpretation, interpret
+from cleaner.app.rounds import best_of, load_predictions, load_rounds, one_of
+from cleaner.progress import Report, Stop, never, quiet
+from cleaner.review.journal import Journal
+from cleaner.types import Catalog, Predictions, Round, Standing, TrainConfig
+
+
+class Trained(ABC):
+    """The rounds kept in `home`, over images in a catalog with decisions in a journal."""
+
+    home: Path
+    journal: Journal
+
+    @property
+    @abstractmethod
+    def catalog(self) -> Catalog:
+        """The images as they were last found."""
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """The finished rounds, oldest first."""
+        return load_rounds(self.home / "rounds")
+
+    def predictions(self, number: int | None = None) -> Predictions:
+        """Return what the network of a round says of every image, by default of the last round."""
+        return load_predictions(self.home / "rounds", result=one_of(self.rounds, number))
+
+    def interpret(self, number: int | None = None) -> Interpretation:
+        """Say what a round's model confuses with what, on held-out images; by default the last round."""
+        return interpret(self.predictions(number), epochs=one_of(self.rounds, number).epochs)
+
+    def model(self, number: int | None = None) -> FinishedModel:
+        """Return a round's network to ask: by default the last that was trained in full, else the last."""
+        return finished(best_of(self.rounds, number), self._job(None))
+
+    def predict(self, images: Images) -> Answers:
+        """Ask `model()` about an image, a folder or a list of files; for more than once, keep the model."""
+        return self.model().predict(images)
+
+    def export_model(
+        self, path: str | Path, *, number: int | None = None, fastai: bool = False, report: Report = quiet
+    ) -> Path:
+        """Write the network of a round, chosen as in `model`, as a folder for `cleaner.load_model`.
+
+        It holds the weights (safetensors), an ONNX graph proven to agree with them, a description, and with
+        `fastai` an `export.pkl`. Raises InputError for a place that is taken, TrainingError if it disagrees.
+        """
+        source = Provenance(best_of(self.rounds, number), self._job(None, report=report), self.decisions())
+        return export_model(Path(path).expanduser(), source, fastai=fastai)
+
+    def compare(self) -> Comparison:
+        """Compare all rounds of the last one's mode on the same held-out images, on both kinds of labels."""
+        seen = {r.number: self.predictions(r.number) for r in self.rounds}
+        alike = {
+            r.number: seen[r.number] for r in self.rounds if r.config.mode == self.rounds[-1].config.mode
+        }
+        cleaned = cleaned_labels(self.catalog, self.decisions())
+        return compare(alike, cleaned=cleaned, original=first_labels(seen))
+
+    def decisions(self) -> Standing:
+        """Return the decision that stands for each image decided so far."""
+        return self.journal.standing()
+
+    def _job(self, config: TrainConfig | None, *, report: Report = quiet, stopped: Stop = never) -> Job:
+        confirmed = trusted(self.catalog, self.decisions())
+        return Job(self.catalog, self.home, config or TrainConfig(), confirmed, report, stopped)
