@@ -17,7 +17,7 @@ from cleaner import Dashboard, Project
 from cleaner.app.background import Task
 from cleaner.app.finished import FinishedModel
 from cleaner.app.panels.apply import Apply, plan_view
-from cleaner.app.panels.check import class_table, findings_view, samples_view
+from cleaner.app.panels.check import Check, class_table, findings_view, samples_view
 from cleaner.app.panels.choose import FolderChooser
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.elsewhere import Elsewhere
@@ -377,3 +377,20 @@ def test_what_is_drawn_late_never_takes_the_place_of_what_was_asked_for_after_it
     _wait(lambda: "could not be drawn" in late.view.value)
     late.show("third", lambda: "third")
     _wait(lambda: late.view.value == "third")
+
+
+def test_findings_can_be_looked_at_in_the_grid_before_any_training(folder: Callable[..., Path]) -> None:
+    root = folder()
+    (root / "grizzly" / "copy.png").write_bytes((root / "teddy" / "000.png").read_bytes())
+    (root / "teddy" / "bad.png").write_bytes(b"nonsense")
+    desk = Desk(go=lambda _: None)
+    panel = Check(desk)
+    project = Project.open(root)
+    project.verify()
+    desk.open(project)
+    panel.refresh()
+    assert panel._kinds.options == ("conflicting duplicate",)  # what can't be read is no picture to look at
+    panel._look.click()
+    (grid,) = panel._grid.children
+    assert set(grid._pages.queue.ids) == {"grizzly/copy.png", "teddy/000.png"}
+    grid.close()

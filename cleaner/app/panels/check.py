@@ -24,6 +24,8 @@ from cleaner.app.panels.parts import (
     table,
 )
 from cleaner.app.words import count
+from cleaner.catalog.kinds import KINDS
+from cleaner.errors import CleanerError
 from cleaner.progress import Report, Stop
 from cleaner.types import SPLITS, Catalog, Finding
 
@@ -45,6 +47,12 @@ class Check:
         self._next = button("Next: train", primary=True)
         self._runner = Runner(desk, self._again)
         self._counts, self._findings, self._samples = block(), Late(), Late()
+        self._kinds = widgets.Dropdown(options=(), description="findings")
+        self._look = button("Look at these", tooltip="In the grid: keep, relabel or remove them")
+        self._look.on_click(lambda _: self._on_look())
+        self._looking = widgets.HBox([self._kinds, self._look])
+        self._looking.add_class("cleaner-row")
+        self._grid = widgets.VBox([])
         self._again.on_click(lambda _: self.start())
         self._next.on_click(lambda _: desk.go("Train"))
         self.view = widgets.VBox(
@@ -55,6 +63,8 @@ class Check:
                 self._runner.view,
                 self._counts,
                 self._findings.view,
+                self._looking,
+                self._grid,
                 self._next,
                 self._samples.view,
             ]
@@ -72,12 +82,37 @@ class Check:
 
         self._runner.run(work, on_done=done)
 
+    def _on_look(self) -> None:
+        """Show the images with findings of the chosen kind in the grid, below the list."""
+        try:
+            self._put(self._desk.project.review(findings=self._kinds.value))
+        except CleanerError as error:
+            self._runner.say(str(error), tone="warn")
+
+    def _put(self, *grids: widgets.Widget) -> None:
+        """Show a grid, or none, in the place of the one before."""
+        before, self._grid.children = self._grid.children, grids
+        for grid in before:
+            grid.close()
+
+    def _offer(self, catalog: Catalog, found: tuple[Finding, ...]) -> None:
+        """Offer the kinds of which images can be looked at; a grid over what is no longer so goes away."""
+        there = set(catalog.ids)
+        kinds = tuple(dict.fromkeys(finding.kind for finding in found if finding.item in there))
+        self._looking.layout.display = "" if kinds else "none"
+        if self._kinds.options != kinds:
+            self._kinds.options = kinds
+            self._kinds.index = 0 if kinds else None
+            self._put()
+
     def refresh(self) -> None:
         """Show what the last check found."""
         if not self._desk.is_open or not self._desk.project.checked:
             self._counts.value = ""
             self._findings.clear()
             self._samples.clear()
+            self._looking.layout.display = "none"
+            self._put()
             return
         project = self._desk.project
         catalog, found = project.catalog, project.findings
@@ -86,6 +121,7 @@ class Check:
             return picture_of(project, identity)
 
         self._counts.value = class_table(catalog)
+        self._offer(catalog, found)
         self._findings.show((project, found), lambda: findings_view(found, picture=picture))
         self._samples.show((project, catalog.digest()), lambda: samples_view(catalog, picture=picture))
 
@@ -105,11 +141,14 @@ def class_table(catalog: Catalog) -> str:
 def findings_view(found: tuple[Finding, ...], *, picture: Picture = lambda _: None) -> str:
     """Show the findings by kind, worst first, each kind folded away under its count, with pictures."""
     if not found:
-        return sentence("No damaged files, no duplicates.", tone="good")
+        return sentence("No damaged files, no duplicates, nothing odd.", tone="good")
     kinds: dict[str, list[Finding]] = {}
     for finding in found:
         kinds.setdefault(finding.kind, []).append(finding)
-    folds = (fold(f"{kind}: {len(some):,}", _of_kind(some, picture)) for kind, some in kinds.items())
+    folds = (
+        fold(f"{kind}: {len(some):,}", sentence(KINDS.get(kind, "")) + _of_kind(some, picture))
+        for kind, some in kinds.items()
+    )
     return sentence(f"{count(len(found), 'finding')}; a click on a line shows them:") + "".join(folds)
 
 
