@@ -28,7 +28,7 @@ class Task(Generic[Result]):
         self.failure: CleanerError | None = None
         self._work, self._on_progress, self._on_end = work, on_progress, on_end
         self._stop = threading.Event()
-        self._ended = threading.Event()
+        self._ended, self._told = threading.Event(), threading.Event()
         threading.Thread(target=self._run, name="cleaner-task", daemon=True).start()
 
     @property
@@ -41,8 +41,8 @@ class Task(Generic[Result]):
         self._stop.set()
 
     def wait(self, *, seconds: float | None = None) -> bool:
-        """Block until the work has ended or the time is up; say whether it has ended."""
-        return self._ended.wait(seconds)
+        """Block until the work has ended and that was told, or the time is up; say whether it has."""
+        return self._told.wait(seconds)
 
     def _run(self) -> None:
         try:
@@ -54,4 +54,7 @@ class Task(Generic[Result]):
             self.failure = CleanerError(f"Something unexpected went wrong: {type(error).__name__}: {error}")
         finally:
             self._ended.set()
-        self._on_end(self)
+        try:
+            self._on_end(self)
+        finally:
+            self._told.set()

@@ -57,6 +57,10 @@ def _of_file() -> Mapping[str, str]:
         if named:
             raise InputError(f"{file} is not there; {CONFIG} must name a file of settings.") from error
         return {}
+    except PermissionError as error:
+        if named or os.access(file.parent, os.X_OK):
+            raise InputError(f"The settings in {file} may not be read ({error.strerror}).") from error
+        return {}  # somebody else's home: it is not known whether there are any
     except (OSError, UnicodeError, configparser.Error) as error:
         said = " ".join(str(error).split())
         raise InputError(f"The settings in {file} can't be read: {said}") from error

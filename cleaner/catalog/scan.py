@@ -72,7 +72,7 @@ def _unchanged(
         if position % STRIDE == 0:
             _go_on(stopped)
             elapsed = time.monotonic() - started
-            report(Progress("comparing", position, len(paths), elapsed, "looking for changed files"))
+            report(Progress("looking", position, len(paths), elapsed, "looking for changed files"))
         row = before.get(path)
         if row is not None and _size_and_time(f"{root}/{path}") == (sizes[row], times[row]):
             kept[position] = row

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ipywidgets import Widget
 from PIL import Image
 
 from cleaner import ImageGrid
 from cleaner.errors import InputError
+from tests.support.widgets import close_grids
 
 Make = Callable[..., ImageGrid]
 
@@ -25,7 +25,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         return ImageGrid(paths, labels, probs=probs, keep_in=tmp_path / "kept.db", by="ann", **settings)
 
     yield grid
-    Widget.close_all()
+    close_grids()
 
 
 @pytest.fixture

@@ -358,7 +358,7 @@ def test_findings_are_counted_by_kind_and_shown_with_pictures(folder: Callable[.
     (root / "teddy" / "bad.png").write_bytes(b"nonsense")
     project = Project.open(root)
     html = findings_view(project.verify(), picture=lambda key: picture_of(project, key))
-    assert "unreadable: 1</summary>" in html
+    assert "not an image: 1</summary>" in html
     assert "duplicate: 2</summary>" in html
     assert html.count("data:image/jpeg") == 2
     assert "<details class='cleaner-fold'><summary>" in html  # folded away until asked for

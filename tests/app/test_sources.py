@@ -13,7 +13,7 @@ import pytest
 
 from cleaner import Dashboard, Project, Table
 from cleaner.app.bridges import from_fastai
-from cleaner.app.server import RECENT
+from cleaner.app.recent import recent
 from cleaner.errors import InputError, Refused
 
 
@@ -102,10 +102,10 @@ def test_what_is_no_dataset_is_refused_with_what_is(given: Any, tmp_path) -> Non
 
 
 def test_the_dashboard_opens_a_table_and_comes_back_to_it(table, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv(RECENT, str(tmp_path / "recent"))
+    monkeypatch.setenv("CLEANER_RECENT", str(tmp_path / "recent"))
     Project.open(table).verify()
     Dashboard(table)
-    assert (tmp_path / "recent").read_text() == str(table)
+    assert recent() == (table,)
 
 
 def test_the_commands_take_a_table(table, tmp_path) -> None:

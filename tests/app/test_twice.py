@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
     for number in range(12):
         scene(number).save(place / ("owl", "jay")[number % 2] / f"{number:02d}.png")
     scene(0).save(place / "owl" / "same pixels.tiff")
-    scene(2).resize((48, 36)).save(place / "owl" / "small.png")
+    scene(2).resize((72, 54)).save(place / "owl" / "small.png")
     ImageOps.mirror(scene(4)).save(place / "owl" / "mirrored.png")
     scene(6).crop((6, 4, 92, 70)).save(place / "jay" / "another label.png")
     return place

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ipywidgets import Widget
 
 from tests.support.images import planted_error
+from tests.support.widgets import close_grids
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def bears(trained: tuple[Path, Any], tmp_path: Path) -> Bears:
 def closed() -> Iterator[None]:
     """End the threads of the grids that a test has made."""
     yield
-    Widget.close_all()
+    close_grids()
 
 
 @pytest.fixture(scope="session")
