@@ -38,7 +38,7 @@ test: $(READY)
 
 browser: $(READY)
 	@echo "Running the browser tests ..."
-	@$(BIN)/python -m pytest -m browser $(ARGS)
+	@$(BIN)/python -m pytest -m browser -n logical --maxprocesses 2 --dist loadfile $(ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff format --check .

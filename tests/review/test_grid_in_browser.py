@@ -232,7 +232,7 @@ TWIN = """async (source) => {
     sentence: "No picture here.", bytes: null });
   const traits = { state: { vocab: ["cat", "dog"], total: 2, page_size: 24, pages: 1, round: 1, epoch: 1,
       issues: [] },
-    counts: { total: 2, reviewed: 0, errors: 0 }, offers: {}, added: [], outlook: "" };
+    counts: { total: 2, reviewed: 0, errors: 0 }, offers: {}, added: [], outlook: "", chosen: {} };
   const heard = {};
   window.asked = [];
   window.tell = (message) => heard["msg:custom"](message, [new DataView(new ArrayBuffer(0))]);
