@@ -17,7 +17,7 @@ from cleaner import Project, TrainConfig, load_model
 from cleaner.app.demo import CONFIG, Demo, build_demo
 from cleaner.app.home import user
 from cleaner.app.recent import remember
-from cleaner.app.server import dashboard
+from cleaner.app.server import Served, dashboard
 from tests.support.browser import chromium
 from tests.support.images import planted_error
 from tests.support.weights import write_weights
@@ -274,11 +274,11 @@ def test_one_person_trains_by_keyboard_alone_while_another_reviews_on_the_same_s
     assert set(by.values()) == {user()}
 
 
-def _kernel() -> psutil.Process:
+def _kernel(served: Served) -> psutil.Process:
     """Return the kernel of the one page: the server keeps a younger one ready for whoever comes next."""
     kernels = (
         process
-        for process in psutil.Process().children(recursive=True)
+        for process in psutil.Process(served.process.pid).children(recursive=True)
         if "ipykernel_launcher" in " ".join(process.cmdline())
     )
     return min(kernels, key=lambda process: process.create_time())
@@ -297,7 +297,7 @@ def test_a_kernel_killed_in_the_middle_of_a_page_loses_no_verdict(tmp_path: Path
             decided.append(_current(page)["id"])
             page.keyboard.press("Space")
         expect(page.locator(".cleaner-grid .status .saved")).to_be_visible()
-        _kernel().send_signal(signal.SIGKILL)
+        _kernel(served).send_signal(signal.SIGKILL)
         lost = _current(page)["id"]
         page.keyboard.press("x")
         expect(page.locator(".note", has_text="The kernel doesn’t answer")).to_be_visible(timeout=LONG)
@@ -325,7 +325,7 @@ def test_a_kernel_killed_in_the_middle_of_an_apply_loses_no_file(tmp_path: Path,
         _press(page, f"Apply {len(movers)} changes")
         while sum((built.folder / i).exists() for i in movers) > len(movers) * 0.9:
             time.sleep(0.005)
-        _kernel().send_signal(signal.SIGKILL)
+        _kernel(served).send_signal(signal.SIGKILL)
         time.sleep(0.2)
         left = sum((built.folder / i).exists() for i in movers)
         assert 0 < left < len(movers)  # it was in the middle
