@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +59,12 @@ class Sketched:
     def __init__(self, rows: CachedRows) -> None:
         self._rows = rows
 
-    @property
+    @cached_property
     def grey(self) -> Pixels:
         """The small grey pictures, uint8 [N, SIDE, SIDE]."""
         return self._rows[:][:, : SIDE * SIDE].reshape(-1, SIDE, SIDE)
 
-    @property
+    @cached_property
     def looks(self) -> Strings:
         """A digest of the decoded pixels of each image, [N]: the same in every container.
 
@@ -72,7 +73,7 @@ class Sketched:
         kept = self._rows[:][:, SIDE * SIDE : SIDE * SIDE + DIGEST]
         return strings([row.tobytes().hex() for row in kept])
 
-    @property
+    @cached_property
     def sharpness(self) -> Floats:
         """The mean step in grey between neighbouring pixels, [N], at one size for all."""
         return np.ascontiguousarray(self._rows[:][:, -4:]).view(np.float32)[:, 0]

@@ -177,14 +177,10 @@ class LiveOrder:
 
     def _heard(self) -> list[float]:
         """Return the weights of the standardised parts in their sum: their say, in units of their spread."""
-        if len(self._scales) == 1 or not self._honest.any():
+        if self._against is None or not self._trained or not self._honest.any():
             return [1.0] * len(self._scales)
-        said = (self._network, self._features())
-        spreads = [
-            odds(part[:, self._honest], self._given[self._honest])[0].std()
-            for part in said
-            if part is not None
-        ]
+        against = (odds(self._network, self._given)[0], self._against)
+        spreads = [part[self._honest].std() for part in against]
         shares = [float(say * spread) for say, spread in zip(self._say, spreads, strict=True)]
         return shares if any(shares) else [1.0, 1.0]
 
