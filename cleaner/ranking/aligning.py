@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 
 from cleaner.ranking.rows import Rows
-from cleaner.ranking.turning import values_at
+from cleaner.ranking.turning import slopes_at, values_at
 from cleaner.types import Floats
 
 EDGE = 0.93  # what lies further out has something of the frame mixed in
@@ -41,24 +41,24 @@ class Fit:
 
 def blurred(pictures: Floats, width: float) -> Floats:
     """Blur pictures [N, S, S] by a number of pixels."""
-    return np.asarray(gaussian_filter(pictures, (0, width, width)), dtype=np.float32)
+    kernel = gaussian_filter1d(np.eye(pictures.shape[1], dtype=np.float32), width, axis=0)
+    return np.asarray(kernel @ pictures @ kernel.T, dtype=np.float32)
 
 
 def brought_together(pictures: Floats, ours: Rows, theirs: Rows, fit: Fit, *, points: int, steps: int) -> Fit:
     """Improve how our rows [P] of pictures [N, S, S] lie over their rows [P], on points² of ours."""
-    half = pictures.shape[1] / 2
-    sloped = np.stack([pictures, *(np.gradient(pictures, axis=axis) * half for axis in (2, 1))], axis=-1)
     x, y = _points(points)
-    wanted = _fixed(sloped[..., :1], ours, x, y)[..., 0]
-    about = np.stack([x, y, np.ones_like(x)], axis=1)
+    wanted = _fixed(pictures, x, y)[ours]
+    about = np.stack([x, y, np.ones_like(x)])
     for _ in range(steps):
         across, down = fit.of(x, y)
-        seen, inside = values_at(sloped, theirs, across, down), _inside(across, down)
+        inside = _inside(across, down)
+        seen, *slopes = slopes_at(pictures, theirs, across, down)
         ideal, _ = _even(wanted, inside)
-        found, contrast = _even(seen[..., 0], inside)
-        slopes = seen[..., 1:] * (inside / contrast[:, None])[..., None]
-        change = np.concatenate([slopes[..., :1] * about, slopes[..., 1:] * about], axis=2)
-        change -= _mean(change, inside[..., None]) * inside[..., None]
+        found, contrast = _even(seen, inside)
+        scale = inside / contrast[:, None]
+        change = np.concatenate([(slope * scale)[:, None] * about for slope in slopes], axis=1)
+        change -= (change.sum(axis=2) / _counted(inside))[..., None] * inside[:, None]
         fit = _stepped(fit, change, ideal - found)
     return fit
 
@@ -68,11 +68,11 @@ def likeness(pictures: Floats, ours: Rows, theirs: Rows, fit: Fit, *, points: in
     x, y = _points(points)
     across, down = fit.of(x, y)
     inside = _inside(across, down)
-    ideal, _ = _even(_fixed(pictures[..., None], ours, x, y)[..., 0], inside)
-    found, _ = _even(values_at(pictures[..., None], theirs, across, down)[..., 0], inside)
+    ideal, _ = _even(_fixed(pictures, x, y)[ours], inside)
+    found, _ = _even(values_at(pictures, theirs, across, down), inside)
     share = inside.mean(axis=1)
     area = np.abs(np.linalg.det(fit.turn))
-    correlation = (ideal * found).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+    correlation = (ideal * found).sum(axis=1) / _counted(inside)[:, 0]
     return correlation, share, np.minimum(share * area, 1)
 
 
@@ -82,31 +82,33 @@ def _points(points: int) -> tuple[Floats, Floats]:
     return x.ravel(), y.ravel()
 
 
-def _fixed(pictures: Floats, rows: Rows, x: Floats, y: Floats) -> Floats:
-    shape = (len(rows), len(x))
-    return values_at(pictures, rows, np.broadcast_to(x, shape), np.broadcast_to(y, shape))
+def _fixed(pictures: Floats, x: Floats, y: Floats) -> Floats:
+    """Read all pictures [N, S, S] at the same points [Q], [N, Q]."""
+    shape = (len(pictures), len(x))
+    every = np.arange(len(pictures))
+    return values_at(pictures, every, np.broadcast_to(x, shape), np.broadcast_to(y, shape))
 
 
 def _inside(across: Floats, down: Floats) -> Floats:
     return ((np.abs(across) <= EDGE) & (np.abs(down) <= EDGE)).astype(np.float32)
 
 
-def _mean(values: Floats, inside: Floats) -> Floats:
-    total = np.maximum(inside.sum(axis=1, keepdims=True), 1)
-    return np.asarray((values * inside).sum(axis=1, keepdims=True) / total, dtype=np.float32)
+def _counted(inside: Floats) -> Floats:
+    """Return how many points count, at least 1, [P, 1]."""
+    return np.asarray(np.maximum(inside.sum(axis=1, keepdims=True), 1), dtype=np.float32)
 
 
 def _even(values: Floats, inside: Floats) -> tuple[Floats, Floats]:
     """Bring values [P, Q] to mean 0 and deviation 1 where they count; return them and the deviations [P]."""
-    centred = (values - _mean(values, inside)) * inside
-    contrast = np.sqrt(_mean(centred**2, inside)[:, 0]) + np.float32(1e-3)
+    count = _counted(inside)
+    centred = (values - (values * inside).sum(axis=1, keepdims=True) / count) * inside
+    contrast = np.sqrt((centred**2).sum(axis=1) / count[:, 0]) + np.float32(1e-3)
     return centred / contrast[:, None], contrast
 
 
 def _stepped(fit: Fit, change: Floats, wrong: Floats) -> Fit:
-    """Take one damped step of least squares by `change` [P, Q, 6] for what is `wrong` [P, Q]."""
-    turned = change.transpose(0, 2, 1)
-    normal, towards = turned @ change, turned @ wrong[..., None]
+    """Take one damped step of least squares by `change` [P, 6, Q] for what is `wrong` [P, Q]."""
+    normal, towards = change @ change.transpose(0, 2, 1), change @ wrong[..., None]
     damping = 0.02 / 6 * np.trace(normal, axis1=1, axis2=2) + 1e-3
     step = np.linalg.solve(normal + np.eye(6, dtype=np.float32) * damping[:, None, None], towards)[..., 0]
     step = (step * np.minimum(1, LONGEST / np.maximum(np.abs(step).max(axis=1), 1e-9))[:, None]).reshape(

@@ -6,9 +6,13 @@ same thing, which embeddings may.
 
 from __future__ import annotations
 
+import os
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +21,7 @@ from cleaner.errors import Stopped
 from cleaner.progress import Progress, Report, Stop, never, quiet
 from cleaner.ranking.aligning import Fit, blurred, brought_together, likeness
 from cleaner.ranking.rows import Rows
-from cleaner.ranking.turning import WINDOWS, best_turn, fingerprints, stretch, waves
+from cleaner.ranking.turning import WINDOWS, Waves, best_turn, fingerprints, stretch, waves
 from cleaner.types import Floats, Pixels
 
 SURROUND = 20  # candidates for each picture; the last one says how alike its surroundings are
@@ -31,7 +35,10 @@ SAME = 0.004  # below it a pair is one picture, however alike its surroundings a
 PLAIN = 3.0  # grey levels of deviation: less is a blank page, which is like any other
 COMPARISONS = 10**10  # windows are left out above it
 BLOCK, PAIRS = 512, 2048  # pictures, and pairs, at a time
-CELLS = 3 * 10**7  # similarities at a time
+CELLS = 3 * 10**7  # similarities at a time, of each worker
+WORKERS = min(8, os.cpu_count() or 1)  # numpy computes outside the interpreter lock
+
+Some = TypeVar("Some")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +109,20 @@ class _Candidates:
         return once.take(np.minimum(*places) < LOOKED_AT)
 
 
+def _turned(
+    rows: Rows, start: int, seen: Waves, similar: Floats, *, most: int
+) -> tuple[Rows, Rows, Rows, Floats, NDArray[np.bool_], Floats]:
+    """Turn the best of one block's similarities [B, windows, N] against each other, `seen` [windows, N]."""
+    best = similar.max(axis=1)
+    ours = np.arange(len(best))
+    best[ours, start + ours] = -2
+    theirs = np.argpartition(-best, most - 1, axis=1)[:, :most].ravel()
+    ours = np.repeat(ours, most)
+    windows = similar[ours, :, theirs].argmax(axis=1)
+    angle, mirrored, alike = best_turn(seen[0, start + ours], seen[windows, theirs])
+    return rows[start + ours], rows[theirs], windows, angle, mirrored, alike
+
+
 def _place(rows: Rows, alike: Floats) -> Rows:
     """Return which place each pair has among those of its row, the most alike first."""
     order = np.lexsort((-alike, rows))
@@ -145,6 +166,19 @@ class _Asked:
         note = f"looking for copies among {len(self.sketches):,} images"
         self.report(Progress("comparing", done, total, time.monotonic() - self.begun, note))
 
+    def each(self, work: Callable[[int], Some], *, count: int, step: int) -> Iterator[Some]:
+        """Do the work of each start of a block, on all cores, and yield what it finds, in order."""
+        with ThreadPoolExecutor(WORKERS) as pool:
+            ahead: deque[Future[Some]] = deque()
+            for start in range(0, count, step):
+                self.tell(start, count)
+                ahead.append(pool.submit(work, start))
+                if len(ahead) > WORKERS:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        self.tell(count, count)
+
     def grey(self, rows: Rows) -> Floats:
         """Read some sketches [M, S, S]."""
         return np.asarray(self.sketches[rows], dtype=np.float32)
@@ -155,14 +189,18 @@ class _Asked:
         parts = [np.arange(start, min(start + PAIRS, count)) for start in range(0, count, PAIRS)]
         return np.concatenate([rows[self.grey(rows).std(axis=(1, 2)) >= PLAIN] for rows in parts])
 
-    def seen(self, rows: Rows, windows: Rows) -> NDArray[np.complex64]:
-        """Look at pictures [P] through windows [P]."""
-        parts = [slice(start, start + PAIRS) for start in range(0, len(rows), PAIRS)]
-        found = [
-            waves(blurred(self.grey(rows[part]), 1), self.stretched[rows[part]], WINDOWS[windows[part]])
-            for part in parts
-        ]
-        return np.concatenate(found)
+    def seen(self, rows: Rows, *, windows: Floats) -> Waves:
+        """Look at pictures [P] through each of some windows [W, 3]; return waves [W, P, ...]."""
+
+        def look(part: Rows) -> Waves:
+            soft = blurred(self.grey(part), 1)
+            through = [
+                waves(soft, self.stretched[part], np.tile(window, (len(part), 1))) for window in windows
+            ]
+            return np.stack(through)
+
+        parts = [rows[start : start + PAIRS] for start in range(0, len(rows), PAIRS)]
+        return np.concatenate([look(part) for part in parts], axis=1)
 
     def candidates(self, rows: Rows) -> _Candidates:
         """Find for each of some pictures the others of which a part is most like it."""
@@ -171,39 +209,27 @@ class _Asked:
         if most < 1:
             none = np.zeros(0, dtype=np.intp)
             return _Candidates(none, none, none, np.zeros(0, np.float32), none > 0, np.zeros(0, np.float32))
-        prints = [fingerprints(self.seen(rows, np.full(count, w))) for w in range(width)]
-        every = np.stack(prints, axis=1).reshape(count * width, -1).T.copy()
-        found, step = [], int(np.clip(CELLS // (count * width), 16, BLOCK))
-        for start in range(0, count, step):
-            self.tell(start, count)
-            found.append(self._turned(rows, start, prints[0][start : start + step] @ every, most))
-        self.tell(count, count)
-        columns = zip(*found, strict=True)
-        return _Candidates(*(np.concatenate(column) for column in columns))
+        seen = self.seen(rows, windows=WINDOWS[:width])
+        prints = fingerprints(seen.reshape(width * count, *seen.shape[2:]))
+        step = int(np.clip(CELLS // (count * width), 16, BLOCK))
 
-    def _turned(self, rows: Rows, start: int, similar: Floats, most: int) -> tuple[Any, ...]:
-        """Turn the best of one block's similarities [B, N · windows] against each other."""
-        by_window = similar.reshape(len(similar), len(rows), -1)
-        best = by_window.max(axis=2)
-        ours = np.arange(len(best))
-        best[ours, start + ours] = -2
-        theirs = np.argpartition(-best, most - 1, axis=1)[:, :most].ravel()
-        ours = np.repeat(ours, most)
-        windows = by_window[ours, theirs].argmax(axis=1)
-        one, other = rows[start + ours], rows[theirs]
-        whole = self.seen(rows[start : start + len(best)], np.zeros(len(best), np.intp))
-        angle, mirrored, alike = best_turn(whole[ours], self.seen(other, windows))
-        return one, other, windows, angle, mirrored, alike
+        def turned(start: int) -> tuple[Any, ...]:
+            similar = (prints[start : min(start + step, count)] @ prints.T).reshape(-1, width, count)
+            return _turned(rows, start, seen, similar, most=most)
+
+        columns = zip(*self.each(turned, count=count, step=step), strict=True)
+        return _Candidates(*(np.concatenate(column) for column in columns))
 
     def compared(self, pairs: _Candidates) -> Floats:
         """Lay pairs over each other; return 1 - correlation, 1 where they were given up or hardly overlap."""
         distances = np.ones(len(pairs.one), dtype=np.float32)
-        for start in range(0, len(pairs.one), PAIRS):
-            self.tell(start, len(pairs.one))
+
+        def compare(start: int) -> None:
             rows = np.arange(start, min(start + PAIRS, len(pairs.one)))
             close, found = self._laid_over(pairs.take(rows))
             distances[rows[close]] = found
-        self.tell(len(pairs.one), len(pairs.one))
+
+        list(self.each(compare, count=len(pairs.one), step=PAIRS))
         return distances
 
     def _laid_over(self, pairs: _Candidates) -> tuple[NDArray[np.bool_], Floats]:

@@ -32,18 +32,31 @@ WINDOWS = _windows()
 
 
 def values_at(pictures: Floats, rows: Rows, x: Floats, y: Floats) -> Floats:
-    """Read channels [P, Q, C] of rows [P] of pictures [N, S, S, C] at points [P, Q] in -1..1, bilinear."""
+    """Read rows [P] of pictures [N, S, S] at points [P, Q] in -1..1, bilinear; return [P, Q]."""
+    (upper, lower), (_, down), _ = _interpolated(pictures, rows, x, y)
+    return upper + (lower - upper) * down
+
+
+def slopes_at(pictures: Floats, rows: Rows, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return what `values_at` does, and how it changes with x and with y, [P, Q] each."""
+    (upper, lower), (_, down), (upper_step, lower_step) = _interpolated(pictures, rows, x, y)
+    half = np.float32(pictures.shape[1] / 2)
+    slope = (upper_step + (lower_step - upper_step) * down) * half
+    return upper + (lower - upper) * down, slope, (lower - upper) * half
+
+
+def _interpolated(
+    pictures: Floats, rows: Rows, x: Floats, y: Floats
+) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """Return the two rows of pixels about each point between their columns, its shares, the rows' steps."""
     side = pictures.shape[1]
-    across = np.clip((x + 1) * (side / 2) - 0.5, 0, side - 1.001)
-    down = np.clip((y + 1) * (side / 2) - 0.5, 0, side - 1.001)
+    across, down = (((at + 1) * (side / 2) - 0.5).clip(0, side - 1.001).astype(np.float32) for at in (x, y))
     left, top = across.astype(np.int32), down.astype(np.int32)
-    right_share = (across - left)[..., None].astype(np.float32)
-    lower_share = (down - top)[..., None].astype(np.float32)
-    flat = pictures.reshape(-1, pictures.shape[-1])
-    at = rows[:, None] * (side * side) + top * side + left
-    upper = flat[at] * (1 - right_share) + flat[at + 1] * right_share
-    lower = flat[at + side] * (1 - right_share) + flat[at + side + 1] * right_share
-    return np.asarray(upper * (1 - lower_share) + lower * lower_share, dtype=np.float32)
+    across, down = across - left, down - top
+    at, flat = (rows * side**2)[:, None] + (top * side + left), pictures.ravel()
+    near = [flat.take(at + beside) for beside in (0, 1, side, side + 1)]
+    steps = near[1] - near[0], near[3] - near[2]
+    return (near[0] + steps[0] * across, near[2] + steps[1] * across), (across, down), steps
 
 
 def stretch(sizes: NDArray[np.integer[Any]]) -> Floats:
@@ -61,7 +74,7 @@ def waves(pictures: Floats, stretched: Floats, windows: Floats) -> Waves:
     x, y = ((radius * wave(turn)).ravel().astype(np.float32) for wave in (np.cos, np.sin))
     across = (windows[:, 0, None] + windows[:, 2, None] * x) / stretched[:, 0, None]
     down = (windows[:, 1, None] + windows[:, 2, None] * y) / stretched[:, 1, None]
-    seen = values_at(pictures[..., None], np.arange(len(pictures)), across, down)
+    seen = values_at(pictures, np.arange(len(pictures)), across, down)
     found = np.fft.rfft(seen.reshape(-1, RINGS, ANGLES), axis=2)[:, :, : WAVES + 1] * _WEIGHT[:, None]
     found[:, :, 0] -= (found[:, :, 0] @ _WEIGHT / (_WEIGHT @ _WEIGHT))[:, None] * _WEIGHT
     found *= _POWER
