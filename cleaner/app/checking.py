@@ -19,6 +19,7 @@ from cleaner.app.rounds import round_folder
 from cleaner.app.sources import Source
 from cleaner.catalog.findings import copies as found_copies
 from cleaner.catalog.findings import lookalikes, order
+from cleaner.catalog.folders import list_folders
 from cleaner.catalog.scan import scan
 from cleaner.catalog.sides import with_sides
 from cleaner.catalog.sketches import Sketched, Sketches
@@ -53,15 +54,18 @@ class Check:
         `known` is the catalog of the last check. Copies are put on one side of a split that follows from
         content.
         """
+        sketches, source = Sketches(self._home / "sketches"), self._source
+        listing = source.list() or list_folders(source.root, report=report, stopped=stopped)
         listed, findings = scan(
-            self._source.root,
-            listing=self._source.list(),
+            source.root,
+            listing=listing,
             known=known,
             moved=self._moved(),
+            keep=sketches.keep if len(listing.paths) <= LIMIT else None,
             report=report,
             stopped=stopped,
         )
-        catalog, twice = self._twice(listed, report=report, stopped=stopped)
+        catalog, twice = self._twice(listed, sketches, report=report, stopped=stopped)
         every = by_severity(findings, twice)
         save_catalog(catalog, every, self._home / "catalog.npz")
         return catalog, every
@@ -77,14 +81,16 @@ class Check:
             self._by_model = number, catalog.digest(), tuple(found)
         return self._by_model[2]
 
-    def _twice(self, listed: Catalog, *, report: Report, stopped: Stop) -> tuple[Catalog, list[Finding]]:
+    def _twice(
+        self, listed: Catalog, sketches: Sketches, *, report: Report, stopped: Stop
+    ) -> tuple[Catalog, list[Finding]]:
         """Look for copies; return the catalog with each group on one side, and what was found."""
         chosen = self._chosen()
         if len(listed) > LIMIT:
             said = f"More than {LIMIT:,} images are not compared with each other: only equal files are found."
             equal = known_copies(self._home, listed.digests)
             return with_sides(listed, equal, chosen=chosen), [Finding("", "not compared", 0.2, said)]
-        seen = Sketches(self._home / "sketches").of(listed, report=report, stopped=stopped)
+        seen = sketches.of(listed, report=report, stopped=stopped)
         groups = _compared(listed, seen, home=self._home, report=report, stopped=stopped)
         catalog = with_sides(listed, groups, chosen=chosen)
         return catalog, found_copies(catalog, groups, looks=seen.looks, sharpness=seen.sharpness)

@@ -16,6 +16,7 @@ from cleaner.catalog.digest import digest_of
 from cleaner.catalog.faults import Fault, fault_of
 from cleaner.catalog.pictures import opened, to_rgb, turned, upright
 from cleaner.catalog.quality import LOOK, PICKED, SIDE, brightness, colour, information, sharpness
+from cleaner.catalog.sketch import sketch
 
 Record: TypeAlias = bytes
 
@@ -28,7 +29,7 @@ _AVERAGED = ("L", "RGB", "CMYK", "YCbCr", "F", "I")  # modes whose neighbours ca
 class Seen:
     """One readable file, as read now; fields are named like the columns of a catalog.
 
-    `look` is one record of quality.LOOK, in bytes.
+    `look` is one record of quality.LOOK, in bytes, and `sketch` what is left to find copies by, if wanted.
     """
 
     digest: str
@@ -37,9 +38,10 @@ class Seen:
     bytes: int
     mtimes: int
     look: Record
+    sketch: Record = b""
 
 
-def examine(root: Path, path: str) -> Seen | Fault:
+def examine(root: Path, path: str, *, sketched: bool = False) -> Seen | Fault:
     """Read `root/path` whole and decode it whole: that is the only proof that it can be read."""
     full = root / path
     try:
@@ -48,10 +50,13 @@ def examine(root: Path, path: str) -> Seen | Fault:
         with opened(full) as image:
             header = _header(image)
             width, height = _decoded(image)
-            look = np.array((*header, *_measures(image)), dtype=LOOK).tobytes()
+            rgb = to_rgb(_smaller(image))  # the same steps that open it later
+            grey = rgb.convert("L")
+            look = np.array((*header, *_measures(rgb, grey)), dtype=LOOK).tobytes()
+            made = sketch(rgb, grey) if sketched else b""
     except Exception as error:  # noqa: BLE001  decoders raise whatever they stumble over
         return _fault(error, full=full, path=path)
-    return Seen(digest, width, height, stat.st_size, stat.st_mtime_ns, look)
+    return Seen(digest, width, height, stat.st_size, stat.st_mtime_ns, look, made)
 
 
 def _fault(error: Exception, *, full: Path, path: str) -> Fault:
@@ -73,11 +78,10 @@ def _decoded(image: Image.Image) -> tuple[int, int]:
     return (height, width) if turned(image) else (width, height)
 
 
-def _measures(image: Image.Image) -> tuple[float, ...]:
-    rgb = to_rgb(_smaller(image))  # the same steps that open it later
+def _measures(rgb: Image.Image, grey: Image.Image) -> tuple[float, ...]:
     # picked pixels have the tones of all, averaged ones don't; with edges it is the other way round
     picked = np.asarray(rgb.resize(_within(rgb, side=PICKED), Image.Resampling.NEAREST))
-    averaged = rgb.convert("L").resize(_within(rgb, side=SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    averaged = grey.resize(_within(grey, side=SIDE), Image.Resampling.BOX, reducing_gap=2.0)
     return *brightness(picked), information(picked), sharpness(np.asarray(averaged)), colour(picked)
 
 

@@ -14,14 +14,17 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from cleaner.catalog.examine import Seen, examine
 from cleaner.catalog.faults import Fault
 from cleaner.catalog.worker import READY
 from cleaner.errors import CleanerError, Stopped
 from cleaner.progress import INTERVAL, Stop, never
+
+Keep: TypeAlias = Callable[[str, bytes], None]
 
 SECONDS = 20.0  # that one file may take
 WORKERS = min(16, os.cpu_count() or 1)
@@ -36,6 +39,7 @@ def examine_all(
     root: Path,
     paths: Sequence[str],
     *,
+    keep: Keep | None = None,
     report: Callable[[int], None] = lambda _: None,
     stopped: Stop = never,
     seconds: float = SECONDS,
@@ -43,13 +47,14 @@ def examine_all(
 ) -> list[Seen | Fault]:
     """Read and decode all files, each for `seconds` at most; return what was seen, in the order of `paths`.
 
-    `report` takes the number of files done. `program` is what a worker runs. Raises Stopped on request, and
-    CleanerError if no worker can be started.
+    `keep` takes the digest and the sketch of each image as they come, on any thread; without it no sketch is
+    made. `report` takes the number of files done. `program` is what a worker runs. Raises Stopped on request,
+    and CleanerError if no worker can be started.
     """
     answers: list[Seen | Fault | None] = [None] * len(paths)
     tasks = deque(range(start, min(start + TASK, len(paths))) for start in range(0, len(paths), TASK))
     crew = [
-        _Worker(root, paths, tasks=tasks, answers=answers, seconds=seconds, program=program)
+        _Worker(root, paths, tasks=tasks, answers=answers, keep=keep, seconds=seconds, program=program)
         for _ in range(min(WORKERS, -(-len(paths) // SHARE)))
     ]
     with ThreadPoolExecutor(max(1, len(crew))) as pool:
@@ -78,11 +83,12 @@ class _Worker:
         *,
         tasks: deque[range],
         answers: list[Seen | Fault | None],
+        keep: Keep | None,
         seconds: float,
         program: str,
     ) -> None:
         self._root, self._paths, self._tasks, self._answers = root, paths, tasks, answers
-        self._seconds, self._program = seconds, program
+        self._keep, self._seconds, self._program = keep, seconds, program
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
         self.done = 0
@@ -122,7 +128,7 @@ class _Worker:
             return
         assert process.stdin is not None
         assert process.stdout is not None
-        task = [str(self._root), self._seconds, [self._paths[row] for row in left]]
+        task = [str(self._root), self._seconds, self._keep is not None, [self._paths[row] for row in left]]
         try:
             process.stdin.write(json.dumps(task).encode() + b"\n")
             process.stdin.flush()
@@ -133,10 +139,14 @@ class _Worker:
 
     def _examine_here(self, left: deque[int]) -> None:
         while left and not self._ended:
-            self._take(left[0], examine(self._root, self._paths[left[0]]))
+            seen = examine(self._root, self._paths[left[0]], sketched=self._keep is not None)
+            self._take(left[0], seen)
             left.popleft()
 
     def _take(self, row: int, answer: Seen | Fault) -> None:
+        if self._keep is not None and isinstance(answer, Seen):
+            self._keep(answer.digest, answer.sketch)
+            answer = replace(answer, sketch=b"")
         self._answers[row] = answer
         self.done += 1
 
@@ -197,5 +207,5 @@ def _started(program: str) -> subprocess.Popen[bytes]:
 def _read(values: list[Any]) -> Seen | Fault:
     if len(values) == 2:
         return Fault(*values)
-    digest, width, height, size, mtime, look = values
-    return Seen(digest, width, height, size, mtime, bytes.fromhex(look))
+    digest, width, height, size, mtime, look, sketch = values
+    return Seen(digest, width, height, size, mtime, bytes.fromhex(look), bytes.fromhex(sketch))

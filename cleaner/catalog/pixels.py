@@ -29,7 +29,7 @@ from cleaner.progress import Progress, Report, Stop, never, quiet
 from cleaner.types import Catalog, Pixels
 
 THREADS = min(16, max(4, os.cpu_count() or 4))  # Pillow decodes outside the interpreter lock
-BLOCK = 64  # images added at a time
+BLOCK = 8 * 10**6  # bytes added at a time: a kill loses no more
 AHEAD = 64 * 10**6  # bytes decoded ahead, so that the threads go on while a block is written
 LIMIT = 20 * 10**9  # bytes for the images of all sides
 
@@ -120,8 +120,9 @@ def _fill(rows: RowCache, *, catalog: Catalog, side: int, report: Report, stoppe
             raise Stopped("Stopped while the images were being decoded; those decoded so far are kept.")
 
     with closing(_decode(catalog, missing, side=side)) as squares:
-        for start in range(0, total, BLOCK):
-            digests = catalog.digests[missing[start : start + BLOCK]]
+        block = max(1, BLOCK // rows.row_bytes)
+        for start in range(0, total, block):
+            digests = catalog.digests[missing[start : start + block]]
             _fill_block(rows, squares, digests=digests, step=partial(step, start))
 
 
@@ -144,7 +145,7 @@ def _fill_block(
 
 def _decode(catalog: Catalog, rows: Sequence[int], *, side: int) -> Generator[NDArray[np.uint8], None, None]:
     """Decode images in the order given, some ahead of the one that is taken."""
-    most = max(THREADS, min(AHEAD // (side * side * 3), 16 * BLOCK))
+    most = max(THREADS, AHEAD // (side * side * 3))
     pool = ThreadPoolExecutor(THREADS)
     ahead: deque[Future[NDArray[np.uint8]]] = deque()
     try:

@@ -21,7 +21,7 @@ from cleaner.catalog.examine import Seen
 from cleaner.catalog.faults import Fault
 from cleaner.catalog.findings import duplicates, too_many_failures
 from cleaner.catalog.folders import list_folders
-from cleaner.catalog.guard import examine_all
+from cleaner.catalog.guard import Keep, examine_all
 from cleaner.catalog.identity import departed, identities
 from cleaner.catalog.listing import Listing
 from cleaner.catalog.quality import LOOK
@@ -39,6 +39,7 @@ def scan(
     listing: Listing | None = None,
     known: Catalog | None = None,
     moved: Mapping[str, str] | None = None,
+    keep: Keep | None = None,
     report: Report = quiet,
     stopped: Stop = never,
 ) -> tuple[Catalog, tuple[Finding, ...]]:
@@ -46,12 +47,13 @@ def scan(
 
     Without a `listing` the class folders of `root` are listed. `known` is the catalog of the last scan: files
     of the same path, size and time are not read again, and ids carry over, also to files that the person has
-    moved (recognised by content). `moved` maps ids to where this program has put them. Raises InputError for
-    a folder that isn't there or holds no class folders, and Stopped.
+    moved (recognised by content). `moved` maps ids to where this program has put them; `keep` takes the
+    sketches of what is read, as in `examine_all`. Raises InputError for a folder that isn't there or holds no
+    class folders, and Stopped.
     """
     there = listing or list_folders(root, report=report, stopped=stopped)
     kept = _unchanged(root, there.paths, known=known, report=report, stopped=stopped)
-    seen, damaged = _check_all(root, there.paths, kept=kept, report=report, stopped=stopped)
+    seen, damaged = _check_all(root, there.paths, kept=kept, keep=keep, report=report, stopped=stopped)
     catalog = _assemble(root, there, kept=kept, seen=seen, known=known, moved=moved or {})
     findings = [*there.findings, *damaged, *duplicates(catalog), *look_findings(catalog)]
     findings += too_many_failures(damaged, total=len(there.paths))
@@ -89,7 +91,7 @@ def _size_and_time(path: str) -> tuple[int, int] | None:
 
 
 def _check_all(
-    root: Path, paths: Sequence[str], *, kept: Ints, report: Report, stopped: Stop
+    root: Path, paths: Sequence[str], *, kept: Ints, keep: Keep | None, report: Report, stopped: Stop
 ) -> tuple[dict[int, Seen], list[Finding]]:
     """Read every file that is not as it was; map the positions of the readable ones to what was seen."""
     left = np.flatnonzero(kept < 0).tolist()
@@ -100,7 +102,9 @@ def _check_all(
         done += len(paths) - len(left)
         report(Progress("checking", done, len(paths), elapsed, "checking the images"))
 
-    answers = examine_all(root, [paths[position] for position in left], report=tell, stopped=stopped)
+    answers = examine_all(
+        root, [paths[position] for position in left], keep=keep, report=tell, stopped=stopped
+    )
     seen = {at: answer for at, answer in zip(left, answers, strict=True) if isinstance(answer, Seen)}
     damaged = [
         Finding(paths[at], answer.kind, DAMAGED, answer.detail)

@@ -25,8 +25,9 @@ READY = b"ready\n"
 def serve() -> None:
     """Examine the files of one task after the other from standard input, until it is closed.
 
-    A task is a line of JSON: a folder, the seconds that one file may take, and paths in the folder. The
-    answer to each path is a line: a Fault's two texts or a Seen's six values, its look as hexadecimal.
+    A task is a line of JSON: a folder, the seconds that one file may take, whether sketches are wanted, and
+    paths in the folder. The answer to each path is a line: a Fault's two texts or a Seen's seven values, its
+    bytes as hexadecimal.
     """
     with os.fdopen(os.dup(1), "wb") as out, Path(os.devnull).open("w") as nowhere:
         os.dup2(2, 1)
@@ -36,24 +37,25 @@ def serve() -> None:
         out.write(READY)
         out.flush()
         for line in sys.stdin.buffer:
-            root, seconds, paths = json.loads(line)
+            root, seconds, sketched, paths = json.loads(line)
             armed = -seconds
             for path in paths:
                 if (now := time.monotonic()) > armed + seconds / 20:  # arming takes longer than a small file
                     armed = now
                     # a thread of C: it ends even a decoder that never gives the interpreter back
                     faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-                out.write(_answer(Path(root), path))
+                out.write(_answer(Path(root), path, sketched=sketched))
                 out.flush()
             faulthandler.cancel_dump_traceback_later()
 
 
-def _answer(root: Path, path: str) -> bytes:
-    found = examine(root, path)
+def _answer(root: Path, path: str, *, sketched: bool) -> bytes:
+    found = examine(root, path, sketched=sketched)
     if isinstance(found, Fault):
         values: list[str | int] = [found.kind, found.detail]
     else:
-        values = [found.digest, found.widths, found.heights, found.bytes, found.mtimes, found.look.hex()]
+        seen = (found.digest, found.widths, found.heights, found.bytes, found.mtimes)
+        values = [*seen, found.look.hex(), found.sketch.hex()]
     return json.dumps(values).encode() + b"\n"
 
 

@@ -24,7 +24,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from cleaner.catalog.sketches import SIDE, sketch
+from cleaner.catalog.sketch import SIDE, sketch
 from cleaner.ranking.pixelcopies import links
 
 PRECISION = 0.95
@@ -190,7 +190,8 @@ def main() -> None:
     print(f"{'':<24}{'all':>8}" + "".join(f"{way:>12}" for way in WAYS))
 
     start = time.perf_counter()
-    grey = np.stack([sketch(image)[: SIDE * SIDE].reshape(SIDE, SIDE) for image in images])
+    made = (sketch(image, image.convert("L"))[: SIDE * SIDE] for image in images)
+    grey = np.frombuffer(b"".join(made), dtype=np.uint8).reshape(-1, SIDE, SIDE)
     found = links(grey, np.array([image.size for image in images]))
     seen = {(min(pair), max(pair)) for pair in zip(found.one.tolist(), found.other.tolist(), strict=True)}
     right = [pair for pair in pairs if pair in seen]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -43,26 +44,42 @@ def test_what_was_looked_at_once_is_not_decoded_again(root: Path, tmp_path: Path
     for path in catalog.paths:
         (root / path).unlink()
     again = Sketches(tmp_path / "sketches").of(catalog)
-    assert again.grey[:].std(axis=(1, 2)).min() > 10
-    np.testing.assert_array_equal(seen.grey[:], again.grey[:])
+    assert again.grey.std(axis=(1, 2)).min() > 10
+    np.testing.assert_array_equal(seen.grey, again.grey)
 
 
 def test_what_has_vanished_since_has_a_blank_sketch(root: Path, tmp_path: Path) -> None:
     catalog, _ = scan(root)
     (root / "birds" / "d.png").unlink()
-    deviations = Sketches(tmp_path / "sketches").of(catalog).grey[:].std(axis=(1, 2))
+    deviations = Sketches(tmp_path / "sketches").of(catalog).grey.std(axis=(1, 2))
     assert (deviations == 0).tolist() == [False, False, False, True]
 
 
-def test_a_stop_keeps_the_sketches_made_so_far(root: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("cleaner.catalog.sketches.BLOCK", 2)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe is what hangs")
+def test_a_stop_keeps_the_sketches_made_so_far(root: Path, tmp_path: Path) -> None:
     catalog, _ = scan(root)
-    asked = iter((False, True))
+    hangs = root / "birds" / "d.png"
+    hangs.unlink()
+    os.mkfifo(hangs)
+    done = [0]
     with pytest.raises(Stopped):
-        Sketches(tmp_path / "sketches").of(catalog, stopped=lambda: next(asked))
-    for path in catalog.paths[:2]:
+        Sketches(tmp_path / "sketches").of(
+            catalog, report=lambda progress: done.append(progress.done), stopped=lambda: done[-1] == 3
+        )
+    for path in catalog.paths:
         (root / path).unlink()
-    assert Sketches(tmp_path / "sketches").of(catalog).grey[:].std(axis=(1, 2)).min() > 10
+    deviations = Sketches(tmp_path / "sketches").of(catalog).grey.std(axis=(1, 2))
+    assert (deviations > 10).tolist() == [True, True, True, False]
+
+
+def test_a_scan_that_keeps_sketches_leaves_nothing_to_decode(root: Path, tmp_path: Path) -> None:
+    sketches = Sketches(tmp_path / "sketches")
+    catalog, _ = scan(root, keep=sketches.keep)
+    for path in catalog.paths:
+        (root / path).unlink()
+    kept = sketches.of(catalog)
+    assert kept.grey.std(axis=(1, 2)).min() > 10
+    assert kept.looks[0] == kept.looks[1]
 
 
 LOW, HIGH = "00" * 16, "ff" * 16  # held out, and not
