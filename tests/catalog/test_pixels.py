@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cleaner.catalog import pixels as module
-from cleaner.catalog.pixels import BLOCK, pixels, square
+from cleaner.catalog.pixels import pixels, square
 from cleaner.catalog.scan import scan
 from cleaner.catalog.store import save_catalog
 from cleaner.errors import CleanerError, Stopped, UnreadableImage
@@ -22,6 +22,12 @@ from cleaner.types import Catalog, Pixels
 
 SIDE = 16
 ROW = SIDE * SIDE * 3
+BLOCK = 64  # images added at a time, here
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", BLOCK * ROW)
 
 
 def _decoded(catalog: Catalog, cache: Path, *, side: int = SIDE, **options) -> tuple[Pixels, int]:
@@ -131,14 +137,15 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from cleaner.catalog.pixels import pixels
+from cleaner.catalog import pixels as module
 from cleaner.catalog.store import load_catalog
+module.BLOCK = 64 * 16 * 16 * 3
 catalog, _ = load_catalog(Path(sys.argv[2]), root=Path(sys.argv[3]))
 def report(progress):
     if progress.done == int(sys.argv[5]):
         os.kill(os.getpid(), signal.SIGKILL)
     print(progress.done)
-pixels(catalog, side=16, cache=Path(sys.argv[4]), report=report)
+module.pixels(catalog, side=16, cache=Path(sys.argv[4]), report=report)
 """
 
 
