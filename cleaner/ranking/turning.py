@@ -33,13 +33,13 @@ WINDOWS = _windows()
 
 def values_at(pictures: Floats, rows: Rows, x: Floats, y: Floats) -> Floats:
     """Read rows [P] of pictures [N, S, S] at points [P, Q] in -1..1, bilinear; return [P, Q]."""
-    (upper, lower), (_, down), _ = _interpolated(pictures, rows, x, y)
+    (upper, lower), down, _ = _interpolated(pictures, rows, x, y)
     return upper + (lower - upper) * down
 
 
 def slopes_at(pictures: Floats, rows: Rows, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     """Return what `values_at` does, and how it changes with x and with y, [P, Q] each."""
-    (upper, lower), (_, down), (upper_step, lower_step) = _interpolated(pictures, rows, x, y)
+    (upper, lower), down, (upper_step, lower_step) = _interpolated(pictures, rows, x, y)
     half = np.float32(pictures.shape[1] / 2)
     slope = (upper_step + (lower_step - upper_step) * down) * half
     return upper + (lower - upper) * down, slope, (lower - upper) * half
@@ -47,8 +47,8 @@ def slopes_at(pictures: Floats, rows: Rows, x: Floats, y: Floats) -> tuple[Float
 
 def _interpolated(
     pictures: Floats, rows: Rows, x: Floats, y: Floats
-) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """Return the two rows of pixels about each point between their columns, its shares, the rows' steps."""
+) -> tuple[tuple[Floats, Floats], Floats, tuple[Floats, Floats]]:
+    """Read the pixels above and below each point; return both, how far down it lies, and their slopes in x."""
     side = pictures.shape[1]
     across, down = (((at + 1) * (side / 2) - 0.5).clip(0, side - 1.001).astype(np.float32) for at in (x, y))
     left, top = across.astype(np.int32), down.astype(np.int32)
@@ -56,7 +56,7 @@ def _interpolated(
     at, flat = (rows * side**2)[:, None] + (top * side + left), pictures.ravel()
     near = [flat.take(at + beside) for beside in (0, 1, side, side + 1)]
     steps = near[1] - near[0], near[3] - near[2]
-    return (near[0] + steps[0] * across, near[2] + steps[1] * across), (across, down), steps
+    return (near[0] + steps[0] * across, near[2] + steps[1] * across), down, steps
 
 
 def stretch(sizes: NDArray[np.integer[Any]]) -> Floats:
