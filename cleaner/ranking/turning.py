@@ -48,7 +48,7 @@ def slopes_at(pictures: Floats, rows: Rows, x: Floats, y: Floats) -> tuple[Float
 def _interpolated(
     pictures: Floats, rows: Rows, x: Floats, y: Floats
 ) -> tuple[tuple[Floats, Floats], Floats, tuple[Floats, Floats]]:
-    """Read the pixels above and below each point; return both, how far down it lies, and their slopes in x."""
+    """Read above and below each point; return both, how far down it lies between them, and their slopes."""
     side = pictures.shape[1]
     across, down = (((at + 1) * (side / 2) - 0.5).clip(0, side - 1.001).astype(np.float32) for at in (x, y))
     left, top = across.astype(np.int32), down.astype(np.int32)
