@@ -5,21 +5,16 @@ Neither is ever imported: what isn't loaded can't have made what was passed in.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
-
 from cleaner.catalog.columns import LABELS, require_one_label
 from cleaner.catalog.table import Table
+from cleaner.catalog.unpacking import unpacked
 from cleaner.errors import InputError
-
-IN_ONE_FOLDER = 1000
 
 
 def kind_of(source: Any) -> str:
@@ -99,8 +94,7 @@ def _rows(part: Any, *, split: str, folder: Path) -> Iterator[tuple[str, str, st
         require_one_label([code], name="This dataset", column=label)
         known = code is not None and not (names and code < 0)
         name = (names[code] if names else str(code)) if known else ""
-        place = folder / split / f"{number // IN_ONE_FOLDER:04d}"
-        yield _file(row[image], place=place, number=number), name, split
+        yield _file(row[image], folder=folder / split, number=number), name, split
 
 
 def _image_column(part: Any) -> str:
@@ -118,26 +112,11 @@ def _label_column(part: Any) -> str:
     return str((classes or named)[0])
 
 
-def _file(image: Mapping[str, Any] | None, *, place: Path, number: int) -> str:
+def _file(image: Mapping[str, Any] | None, *, folder: Path, number: int) -> str:
     """Return the path of an image, written out where it has none; an empty one where there is no image."""
     if image is None or not (image.get("bytes") or image.get("path")):
         return ""
     data = image.get("bytes")
     if data is None:
         return str(image["path"])
-    digest = blake2b(data, digest_size=5).hexdigest()
-    path = place / f"{number:07d}-{digest}{_suffix(data)}"
-    if not path.exists():
-        place.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(data)
-        draft.replace(path)
-    return str(path)
-
-
-def _suffix(data: bytes) -> str:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return f".{(image.format or 'bin').lower()}"
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
-        return ".bin"  # the check says what is wrong with it
+    return str(unpacked(data, folder=folder, number=number))

@@ -8,20 +8,24 @@ from typing import Annotated, cast
 import typer
 
 from cleaner.app.project import Project
+from cleaner.app.sides import leaking
 from cleaner.app.terminal import Folder, bar, opened, row, say
-from cleaner.app.words import count, plain
+from cleaner.app.words import count, plain, put_line
 from cleaner.changes.copies import Link
 from cleaner.changes.plan import summary
 from cleaner.errors import InputError
-from cleaner.types import Plan
+from cleaner.types import Plan, Split
 
 changes = typer.Typer()
 trash = typer.Typer(
     help="The removed images: list them, put some back, or destroy them.", no_args_is_help=True
 )
 changes.add_typer(trash, name="trash")
+sides = typer.Typer(help="The sides of the split: put images on one of them.", no_args_is_help=True)
+changes.add_typer(sides, name="sides")
 
 Images = Annotated[list[str], typer.Argument(help="Images, by their ids.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Sidecars = Annotated[bool, typer.Option("--sidecars", help="Move .txt, .xml, .json of the same stem along.")]
 
 
@@ -41,7 +45,7 @@ def plan(folder: Folder, *, sidecars: Sidecars = False) -> None:
 def apply(
     folder: Folder,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: Yes = False,
     sidecars: Sidecars = False,
 ) -> None:
     """Move relabelled images to their class folder and removed ones to the project's trash."""
@@ -49,10 +53,7 @@ def apply(
     planned = project.plan(sidecars=sidecars)
     typer.echo(summary(planned))
     _warn(planned)
-    if planned.operations and (yes or typer.confirm("Apply?")):
-        with bar() as report:
-            receipt = project.apply(planned, report=report)
-        say(receipt)
+    _apply(project, planned, yes=yes)
 
 
 @changes.command()
@@ -90,6 +91,43 @@ def conflicts(folder: Folder) -> None:
     for conflict in opened(folder).journal.conflicts():
         said = (f"{d.by}: {d.action}{f' {d.label}' if d.label else ''}" for d in conflict.verdicts)
         row(conflict.item, *said)
+
+
+@sides.command()
+def put(
+    folder: Folder,
+    side: Annotated[str, typer.Argument(help="train, valid or test.")],
+    images: Annotated[list[str] | None, typer.Argument(help="Images, by their ids.")] = None,
+    *,
+    leaks: Annotated[bool, typer.Option("--leaks", help="All that lies on both sides.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Put images and their copies on one side: moves files only where folders say the split."""
+    if not images and not leaks:
+        raise InputError("Nothing was named: pass images by their ids, or --leaks.")
+    project = opened(folder)
+    if leaks:
+        with bar() as report:
+            project.verify(report=report)
+    asked = [*(images or ()), *(leaking(project.findings) if leaks else ())]
+    if not asked:
+        typer.echo("Nothing lies on both sides of the split.")
+        return
+    planned = project.sides.put(asked, cast(Split, side))
+    for operation in planned.operations:
+        row(operation.kind, operation.source, operation.target)
+    if planned.operations:
+        typer.echo(summary(planned))
+        _apply(project, planned, yes=yes)
+    else:
+        typer.echo(put_line(asked, side))
+
+
+@sides.command("undo")
+def undo_side(folder: Folder) -> None:
+    """Take back the last choice of a side; files that were moved come back by undo."""
+    done = opened(folder).sides.undo()
+    typer.echo("The last choice of a side is taken back." if done else "No choice of a side stands.")
 
 
 @trash.command("list")
@@ -161,6 +199,13 @@ def _export(project: Project, path: Path, *, form: str, link: Link) -> Path:
         if form == "hugging-face":
             return project.export.hugging_face(path, link=link, report=report)
         return project.export.folder(path, link=link, splits=form == "splits", report=report)
+
+
+def _apply(project: Project, planned: Plan, *, yes: bool) -> None:
+    if planned.operations and (yes or typer.confirm("Apply?")):
+        with bar() as report:
+            receipt = project.apply(planned, report=report)
+        say(receipt)
 
 
 def _warn(planned: Plan) -> None:

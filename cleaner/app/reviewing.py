@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,7 +108,7 @@ def queue_of_findings(kind: str, catalog: Catalog, findings: Sequence[Finding]) 
 
 def tell_outlook(grid: ReviewGrid, looking: Callable[[], Looking], *, upcoming: int) -> None:
     """Keep the grid's outlook true after every verdict, in the background: a verdict must not wait for it."""
-    worker = ThreadPoolExecutor(1, thread_name_prefix="cleaner-outlook")
+    worker = grid.threads(1, name="cleaner-outlook")
     waiting: list[object] = []
 
     def tell() -> None:
@@ -119,8 +119,9 @@ def tell_outlook(grid: ReviewGrid, looking: Callable[[], Looking], *, upcoming: 
             grid.outlook = f"What is left can't be told: {error}"
 
     def told(_: object) -> None:
-        if not waiting:
-            waiting.append(worker.submit(tell))
+        with contextlib.suppress(RuntimeError):  # the grid was closed
+            if not waiting:
+                waiting.append(worker.submit(tell))
 
     grid.observe(told, names=["revision", "state"])
     told(None)

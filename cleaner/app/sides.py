@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,7 @@ from cleaner.changes.plan import plan_moves
 from cleaner.errors import InputError, Refused
 from cleaner.review.database import reading, writing
 from cleaner.review.journal import Journal
-from cleaner.types import SPLITS, Catalog, Plan, Split
+from cleaner.types import SPLITS, Catalog, Finding, Plan, Split
 
 events = Table(
     "sides",
@@ -29,6 +29,11 @@ events = Table(
     Column("by", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
+
+
+def leaking(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return the images that a check has found on both sides of the split, by their ids, each once."""
+    return tuple(dict.fromkeys(finding.item for finding in findings if finding.kind.endswith("leak")))
 
 
 class Sides:

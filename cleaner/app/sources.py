@@ -9,6 +9,7 @@ from typing import Any
 from cleaner.app.bridges import from_fastai, from_hugging_face, kind_of
 from cleaner.app.home import among_own_data, made, prepare
 from cleaner.catalog.listing import Listing
+from cleaner.catalog.packed import is_packed, unpack
 from cleaner.catalog.table import Table, is_table, list_table, root_of
 from cleaner.errors import InputError
 
@@ -19,17 +20,22 @@ ROOT = "root.txt"  # ids are relative to the root, so it stays what it was when 
 class Source:
     """A dataset that is to be cleaned: its root, the project's own folder, and its table if there is one.
 
-    `place` opens the same again; None for what is only in memory.
+    `place` opens the same again; None for what is only in memory. The pictures of a `packed` table lie in it
+    as bytes, and are unpacked into the root.
     """
 
     root: Path
     home: Path
     table: Table | None
     place: Path | None
+    packed: bool = False
 
     def list(self) -> Listing | None:
         """Read the table as it is now; None for class folders."""
-        return None if self.table is None else list_table(self.table, root=self.root)
+        if self.table is None:
+            return None
+        table = unpack(self.table, folder=self.root) if self.packed else self.table
+        return list_table(table, root=self.root)
 
 
 def source_of(given: Any, *, home: str | Path | None) -> Source:
@@ -71,6 +77,8 @@ def _of_table(table: Table, *, home: str | Path | None) -> Source:
         raise InputError(f"{file} is not there; pass the path of a CSV, TSV or Parquet file.")
     else:
         own = _beside(file)
+    if is_packed(table):
+        return Source(own / "images", own, table, file, packed=True)
     kept = own / ROOT
     if not kept.exists():
         kept.write_text(str(root_of(table)), encoding="utf-8", errors="surrogateescape")

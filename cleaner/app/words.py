@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
@@ -77,6 +77,12 @@ def receipt_line(receipt: Receipt, *, undecided: bool = False) -> str:
     more = max(0, len(renamed) - NAMED) + max(0, len(receipt.failed) - NAMED)
     rest = f" And {more:,} more such." if more else ""
     return f"{count(len(receipt.done), 'file')} {verb}.{early}{names}{failed}{rest}"
+
+
+def put_line(items: Sequence[str], side: str) -> str:
+    """Say that images are on one side of the split, where no file has to move for it."""
+    copies = "its copies are" if len(items) == 1 else "their copies are"
+    return f"{count(len(items), 'image')} and {copies} on the side {side} now."
 
 
 def one_of_each_group(findings: Iterable[Finding]) -> list[Finding]:

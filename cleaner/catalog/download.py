@@ -1,6 +1,7 @@
 """Downloads images into class folders, politely, so that it can be stopped or killed and go on later.
 
-A file appears under its name only when it is whole and is an image; nothing there is ever overwritten.
+A file appears under its name only when a worker process has decoded it whole, which may hang or crash over
+it; nothing there is ever overwritten.
 """
 
 from __future__ import annotations
@@ -20,18 +21,21 @@ from pathlib import Path, PurePosixPath
 from re import sub
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 from filelock import FileLock, Timeout
-from PIL import Image
 
+from cleaner.catalog.examine import Seen
+from cleaner.catalog.faults import Fault
+from cleaner.catalog.guard import examine_all
 from cleaner.catalog.manifest import Manifest, Outcome
-from cleaner.catalog.pictures import open_picture
 from cleaner.catalog.politeness import Job, Turns
+from cleaner.catalog.quality import LOOK
+from cleaner.catalog.together import ExamineAll, Together
 from cleaner.catalog.urls import Wanted
-from cleaner.errors import FetchError, InputError, Refused, Stopped, UnreadableImage
+from cleaner.errors import FetchError, InputError, Refused, Stopped
 from cleaner.fetching import AGENT, Fetched, Limits, fetch
 from cleaner.progress import INTERVAL, Progress, Report, Stop, never, quiet
 
-CHECK_SIDE = 512  # a JPEG is decoded no larger than this to prove that it is whole
 OVERLOADED = (429, 503)  # a host that says so is left alone altogether for a while
 LONGEST_WAIT = 120.0  # seconds; who wants more is asked at the next run
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
@@ -62,6 +66,7 @@ def download(
     limits: Limits | None = None,
     manners: Manners | None = None,
     allow_private: bool = False,
+    examine_all: ExamineAll = examine_all,
     report: Report = quiet,
     stopped: Stop = never,
 ) -> tuple[Outcome, ...]:
@@ -76,7 +81,9 @@ def download(
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / ".downloads.lock", timeout=0), Manifest(home / "downloads.csv") as manifest:
-            run = _Run(to, manifest, limits or Limits(), manners or Manners(), allow_private, stopped)
+            run = _Run(
+                to, manifest, limits or Limits(), manners or Manners(), allow_private, stopped, examine_all
+            )
             run.through(asked, report=report)
     except Timeout:
         raise Refused(f"Another download into {to} is running; wait for it or stop it.") from None
@@ -98,12 +105,14 @@ class _Run:
         manners: Manners,
         allow_private: bool,
         stopped: Stop,
+        examine_all: ExamineAll,
     ) -> None:
         self._to, self._manifest, self._manners, self._asked_to_stop = to, manifest, manners, stopped
         self._over = threading.Event()  # set however this ends, so that no thread goes on after Ctrl+C
         self._fetch: Callable[[str], Fetched] = partial(
             fetch, limits=limits, allow_private=allow_private, agent=manners.agent, stopped=self._stopped
         )
+        self._come = Together(to / PARTIAL, stopped=self._stopped, examine_all=examine_all)
 
     def _stopped(self) -> bool:
         return self._over.is_set() or self._asked_to_stop()
@@ -151,8 +160,8 @@ class _Run:
                 self._manifest.add(_lost(job.what, error))
             turns.done(job, again_in=pause, pause=_for_all(error, pause))
             return
+        turns.done(job)  # its host need not wait for what is done here
         self._manifest.add(self._keep(job.what, fetched))
-        turns.done(job)
 
     def _pause(self, error: FetchError, *, tries: int) -> float | None:
         """Say in how many seconds to try again; None for not at all."""
@@ -169,16 +178,17 @@ class _Run:
         part = self._to / PARTIAL / f"{digest}-{threading.get_ident()}"
         try:
             _write(part, fetched.data)
-            suffix = _suffix(part)
+            seen = self._come.examine(part.name)
+            if isinstance(seen, Fault):
+                what = f" ({fetched.content_type[:60]})" if fetched.content_type else ""
+                return said("no image", detail=seen.detail.replace(part.name, f"What came{what}"))
+            suffix = _suffix(seen)
             path = f"{wanted.label}/{_stem(fetched.url)}-{digest[:10]}{suffix}"
             if there := self._manifest.claim(wanted.label, digest, path):
                 return said("twice", path=there, digest=digest, detail="The same file has come before.")
             (self._to / wanted.label).mkdir(exist_ok=True)
             if not (self._to / path).exists():  # a kill may have come just before its line in the manifest
                 part.replace(self._to / path)
-        except UnreadableImage as error:
-            what = f" ({fetched.content_type[:60]})" if fetched.content_type else ""
-            return said("no image", detail=str(error).replace(part.name, f"What came{what}"))
         finally:
             part.unlink(missing_ok=True)
         return said("kept", path=path, digest=digest)
@@ -205,11 +215,9 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _suffix(path: Path) -> str:
-    """Prove that a file is a whole image, and name its suffix by its content. Raises UnreadableImage."""
-    open_picture(path, side=CHECK_SIDE)
-    with Image.open(path) as image:
-        kind = image.format or ""
+def _suffix(seen: Seen) -> str:
+    """Name the suffix of a file by its content."""
+    kind = np.frombuffer(seen.look, dtype=LOOK)["format"][0].decode()
     return SUFFIXES.get(kind, f".{kind.lower()}")
 
 

@@ -170,6 +170,11 @@ def _read(table: Table) -> tuple[Columns, Roles]:
         split=table.split_col,
         is_file=lambda cell: os.path.isfile(_place(cell, table)),  # noqa: PTH113
     )
+    if any(isinstance(cell, bytes | Mapping) for cell in columns[found.path][:1]):
+        raise InputError(
+            f"The column {found.path!r} of {table.name} holds no paths of files. Pictures as bytes are taken "
+            "from Parquet files only: save the table as one, or name another column with path_col=…."
+        )
     return columns, found
 
 

@@ -7,7 +7,6 @@ reaches the disk, and no pixel ever lies in a trait.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -84,9 +83,8 @@ class ReviewGrid(Talking):
         self._pages = Pages(queue, page_size=page_size, round=round, epoch=0)
         self._found: dict[int, Found] = {}
         self._chosen: frozenset[str] = frozenset()
-        self._sender = ThreadPoolExecutor(1, thread_name_prefix="cleaner-page")
-        self._pictures = ThreadPoolExecutor(PICTURE_THREADS, thread_name_prefix="cleaner-picture")
-        self._threads = (self._sender, self._pictures)
+        self._sender = self.threads(1, name="cleaner-page")
+        self._pictures = self.threads(PICTURE_THREADS, name="cleaner-picture")
         offers = {"evidence": evidence, "classes": class_problem, "near": neighbours}
         self.set_trait("offers", {name: offered is not None for name, offered in offers.items()})
         self.show(queue, round=round, deal=deal)

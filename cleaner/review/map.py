@@ -7,7 +7,6 @@ carries all points; no pixel ever lies in a trait.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import traitlets
@@ -62,8 +61,7 @@ class ReviewMap(Talking):
     ) -> None:
         super().__init__()
         self._picture, self._choose, self._arrange, self._stop = picture, choose, arrange, stop
-        self._pictures = ThreadPoolExecutor(1, thread_name_prefix="cleaner-map")
-        self._threads = (self._pictures,)
+        self._pictures = self.threads(1, name="cleaner-map")
         self.show(queue, places, standing=standing)
         self.on_msg(self._on_message)
 

@@ -13,9 +13,15 @@ from cleaner.review.protocol import REFUSED
 
 
 class Talking(anywidget.AnyWidget):
-    """What the grid and the map have in common; `_threads` end with the widget."""
+    """What the grid and the map have in common."""
 
     _threads: tuple[ThreadPoolExecutor, ...] = ()  # also of one that was refused: Python closes it too
+
+    def threads(self, number: int, *, name: str) -> ThreadPoolExecutor:
+        """Return threads that end with the widget."""
+        made = ThreadPoolExecutor(number, thread_name_prefix=name)
+        self._threads = (*self._threads, made)
+        return made
 
     def close(self) -> None:
         """Take the widget off the page and end its threads."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -157,6 +158,17 @@ def test_the_grid_tells_the_outlook_and_keeps_it_true(project: Project) -> None:
     while not grid.outlook and time.monotonic() < deadline:
         time.sleep(0.05)
     assert grid.outlook == project.looking.outlook(upcoming=10).sentence()
+
+
+def test_what_tells_the_outlook_ends_with_the_grid(project: Project) -> None:
+    before = set(threading.enumerate())
+    grid = project.review()
+    started = [thread for thread in set(threading.enumerate()) - before if "outlook" in thread.name]
+    assert len(started) == 1
+    grid.close()
+    started[0].join(30)
+    assert not started[0].is_alive()
+    grid.show(project.queue(), round=2)  # as a panel does that has not heard of it
 
 
 def test_what_is_contested_is_a_click_away_and_so_is_the_way_back(project: Project) -> None:

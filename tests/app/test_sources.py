@@ -174,3 +174,31 @@ def test_a_hugging_face_dataset_opens_with_or_without_files(folder, tmp_path, mo
     ):
         with pytest.raises(InputError, match=said):
             Project.open(bad, home=tmp_path / "bad")
+
+
+def test_a_parquet_file_of_pictures_is_opened_reviewed_and_exported(folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("CLEANER_RECENT", str(tmp_path / "recent"))
+    root = folder()
+    frame = _frame(root)
+    pictures = [{"bytes": (root / name).read_bytes(), "path": name} for name in frame["file"]]
+    file = tmp_path / "birds.parquet"
+    pd.DataFrame({"image": pictures, "label": frame["breed"]}).to_parquet(file)
+    before = file.read_bytes()
+    project = Project.open(file)
+    assert len(project.catalog) == 24
+    assert set(project.catalog.digests) == set(Project.open(root).catalog.digests)
+    item = str(project.catalog.ids[0])
+    project.decide([item], "delete")
+    assert project.picture(item)
+    again = Project.open(file)
+    again.verify()
+    assert set(again.decisions()) == {item}
+    assert len(again.export.csv(tmp_path / "cleaned.csv").read_text().splitlines()) == 24
+    with pytest.raises(Refused, match=r"project\.export\.csv"):
+        again.apply()
+    assert file.read_bytes() == before
+    pd.DataFrame({"image": pictures[3:], "label": frame["breed"][3:]}).to_parquet(file)
+    again.verify()  # a new file of the same name
+    assert len(again.catalog) == 21
+    Dashboard(file)
+    assert recent() == (file,)

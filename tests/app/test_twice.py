@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from cleaner import Project
 from cleaner.app.checking import by_features, known_copies
 from cleaner.app.cli import app
 from cleaner.app.features import Features
+from cleaner.app.panels.desk import Desk
+from cleaner.app.panels.leaks import Leaks
 from cleaner.catalog.digest import split_of
 from cleaner.catalog.rowcache import RowCache
 from cleaner.errors import InputError
@@ -115,23 +120,120 @@ def test_a_person_puts_copies_on_one_side_and_takes_it_back(root: Path) -> None:
         project.sides.put(["owl/99.png"], "train")
 
 
-def test_a_leak_across_given_folders_is_told_and_moved_to_one_side_by_a_plan(tmp_path: Path) -> None:
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """Eight different pictures in split folders, and a mirrored copy of one on the other side."""
     root = tmp_path / "photos"
     for number in range(8):
         place = root / ("train", "valid")[number % 2] / "owl"
         place.mkdir(parents=True, exist_ok=True)
         scene(number).save(place / f"{number}.png")
     ImageOps.mirror(scene(0)).save(root / "valid" / "owl" / "0.png")
-    project = Project.open(root)
-    leak = {"train/owl/0.png", "valid/owl/0.png"}
-    assert _kinds(project.verify()) == {"near duplicate leak": leak}
+    return root
+
+
+LEAK = {"train/owl/0.png", "valid/owl/0.png"}
+
+
+def test_a_leak_across_given_folders_is_told_and_moved_to_one_side_by_a_plan(split: Path) -> None:
+    project = Project.open(split)
+    assert _kinds(project.verify()) == {"near duplicate leak": LEAK}
     plan = project.sides.put(["valid/owl/0.png"], "train")
     assert [(op.source, op.target) for op in plan.operations] == [("valid/owl/0.png", "train/owl/0-2.png")]
     project.apply(plan)
-    assert _kinds(project.findings) == {"near duplicate": leak}
+    assert _kinds(project.findings) == {"near duplicate": LEAK}
     project.undo()
-    assert (root / "valid" / "owl" / "0.png").exists()
-    assert _kinds(project.findings) == {"near duplicate leak": leak}
+    assert (split / "valid" / "owl" / "0.png").exists()
+    assert _kinds(project.findings) == {"near duplicate leak": LEAK}
+
+
+def _here(*words: object) -> Any:
+    return CliRunner().invoke(app, list(map(str, words)))
+
+
+def test_leaks_are_moved_to_one_side_on_the_command_line_and_back(split: Path) -> None:
+    nothing = _here("sides", "put", split, "train")
+    assert "pass images by their ids, or --leaks" in str(nothing.exception)
+    asked = _here("sides", "put", split, "train", "--leaks").stdout  # asks, and nobody says yes
+    assert "move\tvalid/owl/0.png\ttrain/owl/0-2.png" in asked
+    assert (split / "valid" / "owl" / "0.png").exists()
+    assert "1 file moved" in _here("sides", "put", split, "train", "--leaks", "--yes").stdout
+    assert (split / "train" / "owl" / "0-2.png").exists()
+    assert "Nothing lies on both sides" in _here("sides", "put", split, "train", "--leaks").stdout
+    assert "1 file put back" in _here("undo", split).stdout
+    assert _kinds(Project.open(split).verify()) == {"near duplicate leak": LEAK}
+
+
+def test_a_side_is_chosen_on_the_command_line_and_taken_back(root: Path) -> None:
+    before = Project.open(root).catalog.splits.tolist()
+    other = "train" if _side(root, "owl/04.png") == "valid" else "valid"
+    put = _here("sides", "put", root, other, "owl/04.png").stdout
+    assert put == f"1 image and its copies are on the side {other} now.\n"
+    assert _side(root, "owl/mirrored.png") == other
+    assert "taken back" in _here("sides", "undo", root).stdout
+    assert Project.open(root).catalog.splits.tolist() == before
+    assert _here("sides", "undo", root).stdout == "No choice of a side stands.\n"
+
+
+def _side(root: Path, item: str) -> str:
+    catalog = Project.open(root).catalog
+    return catalog.splits[catalog.positions()[item]]
+
+
+def _ended(desk: Desk, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while desk.busy or not done():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.01)
+
+
+def test_leaks_are_moved_to_one_side_by_buttons_after_the_moves_are_shown(split: Path, monkeypatch) -> None:
+    project = Project.open(split)
+    project.verify()
+    desk = Desk(go=lambda _: None)
+    panel = Leaks(desk)
+    desk.listen(panel.refresh)
+    desk.open(project)
+    assert "2 images of groups that lie on both sides" in panel._said.value
+    assert panel._side.options == ("train", "valid")
+    assert panel._move.layout.display == panel._undo.layout.display == "none"
+    panel._put.click()
+    _ended(desk, lambda: panel._move.layout.display == "")
+    assert "1 image changes folder" in panel._runner.line.value
+    assert "train/owl/0-2.png" in panel._moves.value
+    assert (split / "valid" / "owl" / "0.png").exists()
+    monkeypatch.setenv("CLEANER_MAY_APPLY", "none")
+    panel.refresh()
+    assert panel._move.disabled
+    assert "Nobody may change files here" in panel._moves.value
+    monkeypatch.delenv("CLEANER_MAY_APPLY")
+    panel.refresh()
+    panel._move.click()
+    _ended(desk, lambda: panel._put.layout.display == "none")
+    assert "1 file moved" in panel._runner.line.value
+    assert _kinds(project.findings) == {"near duplicate": LEAK}
+    project.undo()
+    desk.changed()
+    assert panel.view.layout.display == ""
+    assert panel._move.layout.display == "none"  # what was planned before is no longer so
+
+
+def test_a_choice_of_a_side_is_taken_back_by_a_button(root: Path) -> None:
+    project = Project.open(root)
+    project.verify()
+    before = project.catalog.splits.tolist()
+    project.sides.put(["owl/04.png"], "train" if _side(root, "owl/04.png") == "valid" else "valid")
+    desk = Desk(go=lambda _: None)
+    panel = Leaks(desk)
+    desk.listen(panel.refresh)
+    desk.open(project)
+    assert panel._put.layout.display == "none"
+    panel._undo.click()
+    _ended(desk, lambda: panel._undo.layout.display == "none")
+    assert "taken back" in panel._runner.line.value
+    assert project.catalog.splits.tolist() == before
+    desk.open(Project.open(root))
+    assert panel.view.layout.display == "none"
 
 
 def test_findings_are_reviewed_before_any_training_what_belongs_together_side_by_side(root: Path) -> None:

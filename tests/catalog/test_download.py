@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,14 @@ from filelock import FileLock
 from PIL import Image
 
 from cleaner.catalog.download import Manners, download
+from cleaner.catalog.guard import examine_all
 from cleaner.catalog.manifest import Outcome
 from cleaner.catalog.politeness import Job, Turns
 from cleaner.catalog.urls import Wanted
-from cleaner.errors import InputError, Refused, Stopped
+from cleaner.errors import CleanerError, InputError, Refused, Stopped
 from cleaner.fetching import Limits
 from cleaner.progress import never
+from tests.support.badfiles import bomb, endless
 from tests.support.badserver import BadServer, answer, bad_server, picture
 
 HASTE = Manners(at_once=16, per_host=16, gap=0, tries=3, pause=0.02)
@@ -101,6 +104,26 @@ def test_the_suffix_says_what_a_file_is_not_what_it_was_called(tmp_path, server)
     for outcome in found:
         with Image.open(tmp_path / outcome.path) as image:
             image.load()
+
+
+def test_what_hangs_its_decoder_or_unpacks_without_end_is_no_image_and_the_rest_comes(
+    tmp_path, server
+) -> None:
+    urls = [server.serve(f"/{n}.jpg", picture(n)) for n in range(3)]
+    urls += [server.serve("/slow.jpg", endless()), server.serve("/bomb.png", bomb(40_000))]
+    found = _get(tmp_path, *urls, limits=Limits(), examine_all=partial(examine_all, seconds=2))
+    assert [outcome.result for outcome in found] == ["kept", "kept", "kept", "no image", "no image"]
+    assert found[3].detail.startswith("What came was not decoded after 2 seconds")
+    assert found[4].detail.startswith("What came has too many pixels")
+    assert len(_files(tmp_path)) == 3
+
+
+def test_where_no_worker_can_be_started_the_download_says_so_and_ends(tmp_path, server) -> None:
+    urls = [server.serve(f"/{n}.jpg", picture(n)) for n in range(8)]
+    with pytest.raises(CleanerError, match="can't start a worker"):
+        _get(tmp_path, *urls, examine_all=partial(examine_all, program="raise SystemExit(3)"))
+    assert _files(tmp_path) == []
+    assert [outcome.result for outcome in _get(tmp_path, *urls)] == ["kept"] * 8
 
 
 def test_equal_names_stay_apart_and_equal_files_come_once_per_label(tmp_path, server) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.late import Late
+from cleaner.app.panels.leaks import Leaks
 from cleaner.app.panels.parts import (
     block,
     button,
@@ -46,6 +47,7 @@ class Check:
         self._again = button("Check the folder", tooltip="Look for new, changed and damaged files")
         self._next = button("Next: train", primary=True)
         self._runner = Runner(desk, self._again)
+        self._leaks = Leaks(desk)
         self._counts, self._findings, self._samples = block(), Late(), Late()
         self._kinds = widgets.Dropdown(options=(), description="findings")
         self._look = button("Look at these", tooltip="In the grid: keep, relabel or remove them")
@@ -65,6 +67,7 @@ class Check:
                 self._findings.view,
                 self._looking,
                 self._grid,
+                self._leaks.view,
                 self._next,
                 self._samples.view,
             ]
@@ -107,6 +110,7 @@ class Check:
 
     def refresh(self) -> None:
         """Show what the last check found."""
+        self._leaks.refresh()
         if not self._desk.is_open or not self._desk.project.checked:
             self._counts.value = ""
             self._findings.clear()
