@@ -6,9 +6,9 @@ import ast
 import inspect
 import os
 import re
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -72,17 +72,28 @@ def test_the_files_that_the_readme_shows_exist() -> None:
     assert [name for name in shown if not (TOP / name).exists()] == []
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
+    """Start one kernel for all notebooks: each begins without a name in it, but torch is loaded once."""
+    home = tmp_path_factory.mktemp("kernel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
+        patch.setenv("IPYTHONDIR", str(home / "ipython"))
+        client = NotebookClient(nbformat.v4.new_notebook(), timeout=300)
+        with client.setup_kernel():
+            yield client
+
+
 @pytest.mark.parametrize("path", sorted(TOP.glob("notebooks/*.ipynb")), ids=lambda path: path.name)
 def test_a_notebook_runs_and_is_kept_without_output(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, kernel: NotebookClient
 ) -> None:
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    kernel.nb = nbformat.read(path, as_version=4)
+    code = [cell for cell in kernel.nb.cells if cell.cell_type == "code"]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
-    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    shutil.copy(path, tmp_path)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    begin = nbformat.v4.new_code_cell(f"%reset -f\n%cd -q {tmp_path}")
+    for place, cell in enumerate([begin, *code]):
+        kernel.execute_cell(cell, place)
 
 
 def test_the_apps_notebook_is_one_cell_that_opens_the_folder_it_is_told(

@@ -112,7 +112,8 @@ def check_columns(ids: list[str], columns: Mapping[str, Sequence[Any] | None]) -
             raise InputError(
                 f"There are {len(ids):,} paths but {len(column):,} {name}; pass one for each path."
             )
-    if wrong := [label for label in columns["labels"] or () if not isinstance(label, str)]:
+    labels = columns["labels"]
+    if wrong := [label for label in (() if labels is None else labels) if not isinstance(label, str)]:
         raise InputError(f"The label {wrong[0]!r} is no text; pass class names.")
     if twice := [path for path, number in Counter(ids).items() if number > 1]:
         raise InputError(f"{twice[0]} is there twice; pass each path once.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -51,6 +52,16 @@ def test_the_highest_scores_come_first_and_what_has_none_comes_last(make, tmp_pa
     paths = write(tmp_path / "a", 4)
     grid = make(paths, ["cat"] * 4, [0.1, float("nan"), 0.9, 0.5])
     assert [tile["id"] for tile in tiles(grid)] == [str(paths[row]) for row in (2, 3, 0, 1)]
+
+
+@pytest.mark.parametrize("kind", [np.array, pd.Series], ids=["numpy", "pandas"])
+def test_columns_may_be_arrays_or_of_a_table(make, tmp_path: Path, kind: Callable[..., Any]) -> None:
+    paths = write(tmp_path / "a", 4)
+    probs = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]])
+    grid = make(kind(list(map(str, paths))), kind(["ant", "ant", "ant", "bee"]), probs=probs)
+    assert tiles(grid)[0]["id"] == str(paths[2])
+    with pytest.raises(InputError, match="is no text; pass class names"):
+        make(kind(list(map(str, paths))), kind([1, 2, 1, 2]))
 
 
 def test_without_scores_the_order_is_the_one_given(make, tmp_path: Path) -> None:

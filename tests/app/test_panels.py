@@ -18,7 +18,7 @@ from cleaner.app.background import Task
 from cleaner.app.finished import FinishedModel
 from cleaner.app.panels.apply import Apply, plan_view
 from cleaner.app.panels.check import Check, class_table, findings_view, samples_view
-from cleaner.app.panels.choose import FolderChooser
+from cleaner.app.panels.choose import Choose, FolderChooser
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.elsewhere import Elsewhere
 from cleaner.app.panels.late import Late
@@ -75,6 +75,46 @@ def test_the_dashboard_opens_the_folder_that_it_is_given(folder: Callable[..., P
 
 def test_the_dashboard_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
     assert "nowhere is not a folder" in _texts(Dashboard(tmp_path / "nowhere"))
+
+
+def test_a_folder_can_be_opened_by_its_path_which_counts_from_where_one_begins_to_look(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder()
+    monkeypatch.setenv("CLEANER_START", str(root.parent))
+    desk, gone = Desk(go=lambda step: gone.append(step)), list[str]()
+    choose = Choose(desk)
+    for typed, said in (("", "No folder was chosen"), ("nowhere", str(root.parent / "nowhere"))):
+        _type_and_press(choose.view, "or its path", typed, press="Open this path")
+        assert said in _texts(choose.view)
+    assert not desk.is_open
+    for typed in (f" {root} ", root.name):
+        _type_and_press(choose.view, "or its path", typed, press="Open this path")
+        assert desk.place == root
+    assert gone == ["Check", "Check"]
+
+
+def test_the_options_of_a_training_are_hidden_until_their_button_is_pressed() -> None:
+    dashboard = Dashboard()
+    dashboard.go("Train")
+    for name, shown in (("Options", True), ("Hide the options", False)):
+        next(made for made in _all(dashboard, widgets.Button) if made.description == name).click()
+        fields = next(box for box in _all(dashboard, widgets.VBox) if _field(box, "epochs (0: auto)"))
+        assert (fields.layout.display != "none") is shown
+
+
+def _all(widget: widgets.Widget, kind: type[widgets.Widget]) -> list[widgets.Widget]:
+    inner = [found for child in getattr(widget, "children", ()) for found in _all(child, kind)]
+    return [*inner, widget] if isinstance(widget, kind) else inner
+
+
+def _field(box: widgets.Widget, name: str) -> widgets.Widget | None:
+    return next((child for child in box.children if getattr(child, "description", "") == name), None)
+
+
+def _type_and_press(view: widgets.Widget, field: str, text: str, *, press: str) -> None:
+    next(made for made in _all(view, widgets.Text) if made.description == field).value = text
+    next(made for made in _all(view, widgets.Button) if made.description == press).click()
 
 
 def test_every_step_can_be_visited_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ class Applies:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._chosen = widgets.Select(options=(), rows=4, layout=widgets.Layout(width="100%"))
+        self._chosen = widgets.Select(options=(), rows=4, layout=widgets.Layout(width="auto"))
         self._chosen.tooltip = "What was applied, newest first"
         self._undo = button("Undo the chosen apply", tooltip="Put its files back where they were")
         self._runner = Runner(desk, self._undo)

@@ -52,8 +52,14 @@ class Choose:
         self._desk = desk
         self._chooser = chooser()
         self._chooser.register_callback(lambda _: self._open(self._chooser.selected_path))
+        self._path = widgets.Text(
+            placeholder="of a folder, or of a table of labels",
+            description="or its path",
+            continuous_update=False,  # or a quick hand's click would overtake its last letters
+        )
+        self._typed = button("Open this path", tooltip="Without looking for it")
+        self._typed.on_click(lambda _: self._open(typed(self._path.value)))
         self._recent = widgets.Dropdown(options=(), description="opened last")
-        self._recent.layout.width = "min(100%, 560px)"
         self._reopen = button("Open", tooltip="Go on with this one")
         self._reopen.on_click(lambda _: self._open(self._recent.value))
         self._made: Path | None = None
@@ -65,15 +71,19 @@ class Choose:
         self._line = block()
         lead = (
             "Pick the folder that holds one folder of images per class: press Select, go there, press Select "
-            "again. Your images stay as they are until you say «apply»."
+            "again; or type its path. Your images stay as they are until you say «apply»."
         )
         self._last = widgets.HBox([self._recent, self._reopen])
-        self._last.add_class("cleaner-row")
+        named = widgets.HBox([self._path, self._typed])
+        for row in (named, self._last):
+            row.add_class("cleaner-row")
+            row.children[0].layout.width = "min(100%, 560px)"
         self.view = widgets.VBox(
             [
                 heading("Choose a folder", lead=lead),
                 self._line,
                 self._chooser,
+                named,
                 self._last,
                 self._runner.view,
                 self._next,
@@ -135,6 +145,12 @@ def chooser() -> FolderChooser:
     made.title = "Your folder"
     made.layout.width = "min(100%, 560px)"
     return made
+
+
+def typed(path: str) -> str:
+    """Return what was typed as a path; a relative one counts from where one begins to look."""
+    path = path.strip()
+    return str(Path(start()) / Path(path).expanduser()) if path else ""
 
 
 def start() -> str:

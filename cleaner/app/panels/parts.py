@@ -57,8 +57,13 @@ def figure(picture: bytes | None, *, caption: str) -> str:
         frame = f"<img alt='' src='data:image/jpeg;base64,{base64.b64encode(picture).decode()}'>"
     return (
         f"<figure class='cleaner-figure'>{frame}"
-        f"<figcaption title='{escape(caption)}'><bdi>{escape(caption)}</bdi></figcaption></figure>"
+        f"<figcaption title='{escape(caption)}'><bdi>{_broken(caption)}</bdi></figcaption></figure>"
     )
+
+
+def _broken(path: str) -> str:
+    """Let a path break after its strokes rather than within a name."""
+    return escape(path).replace("/", "/<wbr>")
 
 
 def figures(shown: Sequence[str]) -> str:

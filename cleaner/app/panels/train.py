@@ -14,7 +14,7 @@ from cleaner.app.byhand import RateSearch
 from cleaner.app.engine import load_library
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.elsewhere import Elsewhere
-from cleaner.app.panels.parts import block, button, heading, sentence
+from cleaner.app.panels.parts import block, button, fold, heading, sentence
 from cleaner.app.plots import curves
 from cleaner.app.project import Project
 from cleaner.app.settings import confined
@@ -50,7 +50,6 @@ class Train:
         self._elsewhere = Elsewhere(desk, resume=self._resume)
         self._loading: threading.Thread | None = None
         self._rates, self._confused = block(), block()
-        self._confusion = widgets.Accordion([self._confused], titles=("What the model confuses",))
         self._train.on_click(lambda _: self.start())
         self._find_lr.on_click(lambda _: self._search_rate())
         self._next.on_click(lambda _: desk.go("Review"))
@@ -64,10 +63,10 @@ class Train:
                 self._last,
                 self._curves,
                 self._notes,
-                self._confusion,
+                widgets.HBox([self._next, self._compare]),
+                self._confused,
                 self._rates,
                 self._options.view,
-                widgets.HBox([self._next, self._compare]),
             ]
         )
 
@@ -145,7 +144,6 @@ class Train:
         rounds = self._desk.project.rounds if self._desk.is_open else ()
         self._next.disabled = not rounds
         self._compare.layout.display = "" if len(rounds) > 1 else "none"
-        self._confusion.layout.display = "" if rounds else "none"
         self._train.description = f"Train round {len(rounds) + 1}"
         self._elsewhere.refresh()
         idle = self._desk.is_open and not (self._desk.busy or self._elsewhere.running)
@@ -153,13 +151,13 @@ class Train:
         if self._desk.busy:
             return
         if not rounds:
-            self._last.value = self._notes.value = self._curves.value = ""
+            self._last.value = self._notes.value = self._curves.value = self._confused.value = ""
             return
         last = rounds[-1]
         if last != self._shown:  # else the person may have changed them since
             self._options.show(last)
             self._shown = last
-            self._confused.value = confusion_view(self._desk.project)
+            self._confused.value = fold("What the model confuses", confusion_view(self._desk.project))
         self._curves.value = curves(last.epochs)
         self._last.value = sentence(round_line(last))
         self._notes.value = "".join(sentence(said, tone="warn") for said in (*last.notes, *last.advice))
@@ -207,14 +205,18 @@ class Options:
         self._lr = widgets.BoundedFloatText(
             0, min=0, max=10, step=0.001, description="lr (0: auto)", style=style
         )
-        self._batch = widgets.BoundedIntText(64, min=1, max=4096, description="batch_size", style=style)
+        self._batch = widgets.BoundedIntText(64, min=1, max=4096, description="batch size", style=style)
         self._folds = widgets.Dropdown(options=list(FOLDS), description="folds", style=style)
         self._flip = widgets.Checkbox(True, description="mirrored images mean the same", indent=False)
         numbers = (self._epochs, self._size, self._lr, self._batch)
         fields = (self._modes, self._arch, self._weights, *numbers, self._folds)
         for field in fields:
             field.layout.width = "min(100%, 440px)"
-        self.view = widgets.Accordion([widgets.VBox([*fields, self._flip])], titles=("Options",))
+        self._inside = widgets.VBox([*fields, self._flip])
+        self._inside.layout.display = "none"
+        self._fold = button("Options", tooltip="What few people need to change")
+        self._fold.on_click(lambda _: self._fold_or_unfold())
+        self.view = widgets.VBox([self._fold, self._inside])
 
     def configs(self) -> tuple[TrainConfig, ...]:
         """Read the options: one config for each round that they ask for, in their order.
@@ -233,6 +235,12 @@ class Options:
             folds=FOLDS[self._folds.value],
         )
         return tuple(replace(config, mode=mode) for mode in MODES[self._modes.value])
+
+    def _fold_or_unfold(self) -> None:
+        """Show the fields, or hide them: an Accordion can't be opened by keyboard."""
+        folded = self._inside.layout.display == "none"
+        self._inside.layout.display = "" if folded else "none"
+        self._fold.description = "Hide the options" if folded else "Options"
 
     def take_rate(self, rate: float) -> None:
         """Fill in a learning rate, as exact as a person would say it."""

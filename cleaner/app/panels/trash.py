@@ -21,7 +21,7 @@ class TrashBox:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._shown = block()
-        self._chosen = widgets.SelectMultiple(options=(), rows=8, layout=widgets.Layout(width="100%"))
+        self._chosen = widgets.SelectMultiple(options=(), rows=8, layout=widgets.Layout(width="auto"))
         self._chosen.tooltip = "The removed images; hold Ctrl or Shift to choose several"
         self._restore = button("Put the chosen ones back", tooltip="To where they lay, and undecided")
         self._word = widgets.Text(placeholder=f"type {WORD} to empty", continuous_update=True)

@@ -193,7 +193,9 @@ def _beside(project: Project) -> str:
 
 
 def _path_field(name: str, *, hint: str) -> widgets.Text:
-    made = widgets.Text(placeholder=hint, description=name, style={"description_width": "initial"})
+    style = {"description_width": "initial"}
+    # sent as a whole: or a quick hand's click would overtake its last letters
+    made = widgets.Text(placeholder=hint, description=name, style=style, continuous_update=False)
     made.tooltip = hint
     made.layout.width = "min(100%, 480px)"
     return made
