@@ -73,9 +73,10 @@ def test_blocks_come_in_the_order_of_the_rows(body, pixels):
 @pytest.mark.parametrize("batch_size", [1, 4, 17])
 def test_an_embedding_does_not_depend_on_the_batch(body, maps, pixels, batch_size):
     for some in (body, maps):
-        np.testing.assert_allclose(
-            whole(some, pixels, batch_size=batch_size), whole(some, pixels), atol=4e-3, rtol=0
-        )
+        together = whole(some, pixels)
+        # two units in the last place of bfloat16, in which some CPUs compute
+        np.testing.assert_allclose(whole(some, pixels, batch_size=batch_size), together, atol=1.6e-2, rtol=0)
+        assert np.abs(together - together[0])[1:].max(axis=1).min() > 2.5e-2
 
 
 def test_over_several_views_the_mean_of_each_alone_is_kept(body, pixels):
