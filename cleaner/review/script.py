@@ -1,4 +1,4 @@
-"""The browser's side of grid and map as texts: the modules of each joined into one, as a widget takes it.
+"""The browser's side of grid and map as texts: what belongs together joined into one, as a widget takes it.
 
 It knows no message and no picture.
 """
@@ -31,7 +31,10 @@ def joined(names: tuple[str, ...]) -> str:
     return "\n".join(IMPORT.sub("", text) for text in texts)
 
 
-SCRIPT = joined(MODULES)
-STYLE = STATIC.joinpath("grid.css").read_text(encoding="utf-8")
-MAP_SCRIPT = joined(MAP_MODULES)
-MAP_STYLE = STATIC.joinpath("map.css").read_text(encoding="utf-8")
+def style(*names: str) -> str:
+    """Join styles of `static/`, in order: the later ones have the last word."""
+    return "\n".join(STATIC.joinpath(f"{name}.css").read_text(encoding="utf-8") for name in names)
+
+
+SCRIPT, STYLE = joined(MODULES), style("theme", "grid")
+MAP_SCRIPT, MAP_STYLE = joined(MAP_MODULES), style("theme", "map")

@@ -6,7 +6,7 @@ import {
   EVERYTHING, HELP, Ledger, VERDICTS, between, classKeys, columnsFor, commandOf, counted, filterTold, isMove, isNarrow, moved, paceOf, percent, progress,
   relabelled, told, toggled, verdictOf,
 } from "./rules.mjs";
-import { button, byMouse, drawTile, heard, icon, judging, make, named, tool, withImage } from "./pieces.mjs";
+import { afterPaint, button, byMouse, drawTile, heard, icon, judging, make, named, tool, withImage } from "./pieces.mjs";
 import { Picker } from "./picker.mjs";
 import { Strip, evidenceIn } from "./evidence.mjs";
 import { FullView, pictureIn } from "./full.mjs";
@@ -490,7 +490,7 @@ class View {
     this.drawStatus();
     this.moveTo(Math.max(0, id === null ? undecided : page.shown.findIndex(({ tile }) => tile.id === id)));
     for (const known of this.pages.keys()) if (Math.abs(known - number) > 1) this.pages.delete(known);
-    if (ahead >= 0 && ahead < this.scope.pages) this.fetch(ahead).catch(() => {}); // asked again when turned to
+    afterPaint(() => this.page === page && ahead >= 0 && ahead < this.scope.pages && this.fetch(ahead).catch(() => {})); // asked again when turned to
   }
 
   /** Turn the page number into a field. */

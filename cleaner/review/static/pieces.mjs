@@ -38,6 +38,9 @@ export function icon(name) {
   return svg;
 }
 
+/** Do what can wait once that which was drawn is on the screen. @param {() => void} act */
+export const afterPaint = (act) => requestAnimationFrame(() => setTimeout(act));
+
 /** Text for those who hear the page: what others see from where a word stands. @param {string} text */
 export const heard = (text) => make("span", { class: "heard" }, text);
 
