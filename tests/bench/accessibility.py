@@ -1,7 +1,8 @@
-"""What axe-core finds wrong with the grid for those who see, hear or steer it otherwise, state by state.
+"""What axe-core finds wrong with grid, map and dashboard for those who see, hear or steer them otherwise.
 
-`npm install axe-core` somewhere, then `python tests/bench/accessibility.py …/axe.min.js`; exits with 1 where
-there is a finding.
+The grid alone state by state in both themes; under Voila the whole page, step by step, and the map. Not asked
+for are landmarks: the frame of the page is Voila's. `npm install axe-core` somewhere, then
+`python tests/bench/accessibility.py …/axe.min.js`; exits with 1 where there is a finding.
 """
 
 from __future__ import annotations
@@ -13,14 +14,21 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from cleaner.app.dashboard import STEPS
+from cleaner.app.server import dashboard
 from cleaner.review.database import open_database
 from cleaner.review.journal import Journal
 from tests.review import pictures
 from tests.support.browser import chromium
+from tests.support.images import planted_error
+from tests.support.rounds import round_without_training
 from tests.support.stage import HeardGrid, staged
 
-FINDINGS = """async () => {
-  const { violations } = await axe.run(document.querySelector(".cleaner-grid"));
+PATIENCE = 120_000  # milliseconds
+
+FINDINGS = """async (part) => {
+  const rules = { region: { enabled: false } };
+  const { violations } = await axe.run(document.querySelector(part), { rules });
   return violations.map(({ id, impact, nodes }) => `${impact} ${id} in ${nodes.length}: ${nodes[0].html}`);
 }"""
 
@@ -35,12 +43,25 @@ def main() -> None:
             page = staged(browser, grid, theme=theme)
             page.evaluate(axe)
             for state in states(page):
-                findings = page.evaluate(FINDINGS)
-                found += len(findings)
-                print(f"{theme}, {state}: {len(findings)} findings", *findings, sep="\n  ")
+                found += told(page, f"{theme}, {state}", part=".cleaner-grid")
             page.close()
             grid.close()
+        project = round_without_training(planted_error(Path(place) / "photos", each=15), sure=0.998)
+        with dashboard(project.root) as served:
+            page = browser.new_page(viewport={"width": 1300, "height": 950})
+            page.goto(served.address)
+            page.locator(".cleaner-grid .tile img").first.wait_for(timeout=PATIENCE)
+            page.evaluate(axe)
+            for state in steps(page):
+                found += told(page, state, part="html")
     sys.exit(found > 0)
+
+
+def told(page: Page, state: str, *, part: str) -> int:
+    """Print what is found wrong with a part of a page, and count it."""
+    findings = page.evaluate(FINDINGS, part)
+    print(f"{state}: {len(findings)} findings", *findings, sep="\n  ", flush=True)
+    return len(findings)
 
 
 def a_grid(place: Path) -> HeardGrid:
@@ -81,6 +102,17 @@ def states(page: Page) -> Iterator[str]:
     page.keyboard.press("f")
     page.wait_for_timeout(500)
     yield "full size"
+
+
+def steps(page: Page) -> Iterator[str]:
+    """Open the map, then one step after the other, and name each."""
+    page.get_by_role("button", name="Map", exact=True).click()
+    page.locator(".cleaner-map .stage[data-layout='neighbourhoods']").wait_for(timeout=PATIENCE)
+    yield "Review with the map"
+    for number, name in enumerate(STEPS, start=1):
+        page.get_by_role("button", name=f"{number} {name}").click()
+        page.wait_for_timeout(2_000)
+        yield f"{number} {name}"
 
 
 if __name__ == "__main__":

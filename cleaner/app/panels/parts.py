@@ -43,7 +43,7 @@ def sentence(text: str, *, tone: str = "plain") -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:
     """Show a table of texts; `numbers` aligns all columns but the first to the right."""
     kind = "cleaner-table cleaner-numbers" if numbers else "cleaner-table"
-    top = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
+    top = "".join(f"<th scope='col'>{escape(cell)}</th>" if cell else "<td></td>" for cell in head)
     body = "".join(
         "<tr>" + "".join(f"<td><bdi>{escape(c)}</bdi></td>" for c in row) + "</tr>" for row in rows
     )
