@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -37,8 +36,10 @@ class Engine:
         self.model = model
         self.limits = limits
         self.places = Capacity(limits.waiting, sentence="Too many pictures are waiting; try again shortly.")
-        self._batches = Batches(model.probabilities, size=limits.batch, seen=measures.batches.observe)
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decoder")
+        self._batches = Batches(
+            model.probabilities, size=limits.batch, lanes=limits.cores, seen=measures.batches.observe
+        )
+        self._threads = ThreadPoolExecutor(limits.cores, thread_name_prefix="decoder")
         self._measures, self._log, self._keep = measures, log, keep
         measures.waiting.set_function(lambda: self.places.taken)
 
