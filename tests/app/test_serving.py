@@ -177,6 +177,19 @@ def test_what_the_model_is_unsure_of_is_kept_and_opens_as_a_project(exported: Pa
     assert [catalog.item(0).label, len(catalog)] == ["black", 1]
 
 
+def test_what_somebody_says_a_picture_is_opens_as_a_project_too(exported: Path, tmp_path: Path) -> None:
+    sure = io.BytesIO()
+    Image.new("RGB", (40, 30), (0, 255, 0)).save(sure, "PNG")
+    with (
+        _serving(exported, "--keep", str(tmp_path / "kept"), "--threads=2") as (_, address),
+        httpx2.Client(base_url=address, trust_env=False) as client,
+    ):
+        answer = client.post("/dispute?class=teddy", files={"file": ("a.png", sure.getvalue())})
+        assert answer.json() == {"kept_as": "teddy"}
+    catalog = Project.open(tmp_path / "kept").catalog
+    assert [catalog.item(0).label, len(catalog)] == ["teddy", 1]
+
+
 @pytest.mark.parametrize(
     ("quota", "affinity", "cores"),
     [
