@@ -1,8 +1,9 @@
 """Times the service beside the obvious one, FastAPI around `learn.predict`: same network, same photos.
 
 `python tests/bench/serve.py` makes a network of random weights and 64 photos, and asks both services in
-turns: latency, throughput and processor time at 1, 8 and 64 clients, cold start, memory, and what is said
-above capacity. `CLEANER_BENCH_DATA` names a folder of JPEG photos to be used instead.
+turns: latency, throughput and processor time at 1, 8 and 64 clients, cold start, memory, what is said above
+capacity, and what the cores could do if nothing were served. `CLEANER_BENCH_DATA` names a folder of JPEG
+photos to be used instead.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -295,6 +297,27 @@ def compare(services: list[Service], requests: list[bytes], *, seconds: float, r
         )
 
 
+def ceiling(model: Path, photos: list[bytes], *, seconds: float) -> float:
+    """Return how many pictures a second are decoded and computed where nothing is served, on all cores."""
+    from cleaner import load_model
+
+    loaded = load_model(model, threads=1)
+    ends = time.perf_counter() + seconds
+
+    def work(first: int) -> int:
+        done = 0
+        while time.perf_counter() < ends:
+            batch = [loaded.prepare(photos[(first + done + at) % len(photos)]) for at in range(8)]
+            loaded.probabilities(np.stack(batch))
+            done += len(batch)
+        return done
+
+    begun, cores = time.perf_counter(), len(psutil.Process().cpu_affinity())
+    with ThreadPoolExecutor(cores) as pool:
+        done = sum(pool.map(work, range(cores)))
+    return done / (time.perf_counter() - begun)
+
+
 def overload(service: Service, requests: list[bytes], *, seconds: float) -> None:
     """Print what more clients than there are places see."""
     seen = load(service, requests, clients=300, seconds=seconds)
@@ -334,6 +357,8 @@ def main() -> None:
             requests = [request_of(photo) for photo in photos]
             compare([ours, theirs], requests, seconds=asked.seconds, runs=asked.runs)
             overload(ours, requests, seconds=asked.seconds)
+            alone = ceiling(place / "ours", photos, seconds=asked.seconds)
+            print(f"Decoding and network alone, with nothing served: {alone:.1f} a second")
 
 
 if __name__ == "__main__":
