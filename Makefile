@@ -8,8 +8,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 READY := $(VENV)/.ready
 DEMO := demo
 # what serving a finished model needs, and nothing for training one
-SERVED := anywidget filelock httpx2 ipywidgets numpy onnxruntime pillow prometheus-client python-multipart \
-  rich scipy sqlalchemy starlette typer uvicorn
+SERVED := filelock httpx2 numpy onnxruntime pillow prometheus-client python-multipart rich starlette typer \
+  uvicorn
 
 # what the libraries would otherwise write into the home folder
 export FASTAI_HOME := $(CURDIR)/.cache/fastai

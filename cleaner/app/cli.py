@@ -11,12 +11,11 @@ from typing import Annotated, cast
 
 import typer
 
-from cleaner.app import demo as demos
+import cleaner
 from cleaner.app import server
 from cleaner.app.cli_changes import changes
 from cleaner.app.cli_model import models
 from cleaner.app.cli_sources import sources
-from cleaner.app.project import Project
 from cleaner.app.serving import serving
 from cleaner.app.terminal import Folder, bar, opened, row
 from cleaner.app.words import count, one_of_each_group, plain, round_line
@@ -50,9 +49,11 @@ def demo(
     port: Port = None,
 ) -> None:
     """Build a small dataset with planted label errors, train on it, rank it, and open the dashboard."""
+    from cleaner.app import demo as demos  # what no other command should wait for
+
     started = time.monotonic()
     built = demos.build_demo(home)
-    project = Project.open(built.folder)
+    project = cleaner.Project.open(built.folder)
     if project.rounds:
         typer.echo(
             f"Reusing {home}, with {count(len(project.rounds), 'round')} done; delete it to start anew."
@@ -80,14 +81,14 @@ def serve_app(
 ) -> None:
     """Open the dashboard in the browser: on this machine only, or with a token on another address."""
     if folder is not None:
-        Project.open(folder)  # says at once what is wrong with it
+        cleaner.Project.open(folder)  # says at once what is wrong with it
     _serve(folder, ip=ip, port=port, theme=theme)
 
 
 @app.command()
 def verify(folder: Folder) -> None:
     """Check every file and list what was found, worst first, each group of copies once."""
-    project = Project.open(folder)
+    project = cleaner.Project.open(folder)
     with bar() as report:
         found = project.verify(report=report)
     typer.echo(f"{count(len(project.catalog), 'image')} in {len(project.catalog.vocab)} classes.")

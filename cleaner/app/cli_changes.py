@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from cleaner.app.project import Project
-from cleaner.app.sides import leaking
 from cleaner.app.terminal import Folder, bar, opened, row, say
 from cleaner.app.words import count, plain, put_line
 from cleaner.changes.copies import Link
 from cleaner.changes.plan import summary
 from cleaner.errors import InputError
 from cleaner.types import Plan, Split
+
+if TYPE_CHECKING:
+    from cleaner.app.project import Project
 
 changes = typer.Typer()
 trash = typer.Typer(
@@ -103,6 +104,8 @@ def put(
     yes: Yes = False,
 ) -> None:
     """Put images and their copies on one side: moves files only where folders say the split."""
+    from cleaner.app.sides import leaking  # `cleaner serve` needs none of it
+
     if not images and not leaks:
         raise InputError("Nothing was named: pass images by their ids, or --leaks.")
     project = opened(folder)

@@ -65,8 +65,9 @@ class Keeper:
     ) -> Path | None:
         """Keep a picture if its prediction, best class first, is unsure, or somebody says it is `disputed`.
 
-        A disputed one goes to the folder of that class. Returns where it lies; None where it is sure enough,
-        kept already, or there is no room. Raises InputError for a disputed class that is none,
+        A disputed one goes to the folder of that class, also if it was kept as unsure before, but not if
+        somebody has decided on it since. Returns where it lies; None where it is sure enough or kept already
+        and not disputed, and where there is no room. Raises InputError for a disputed class that is none,
         UnreadableImage for what is no image, OSError where the disk fails.
         """
         label, share = prediction[0]
@@ -96,10 +97,10 @@ class Keeper:
         digest, sidecar = digest_of_bytes(data), json.dumps(told, ensure_ascii=False).encode()
         place = self.folder / label / f"{digest}{kind_of(data)}"
         with self._thread, FileLock(self.folder / ".keeper.lock"):
-            digests, size = self._held()
-            if digest in digests:
-                return None
-            self.full = len(digests) >= self.most or size + len(data) + len(sidecar) > self.most_bytes
+            held, size = self._held()
+            if digest in held:
+                return _corrected(held[digest], place, sidecar) if told["because"] == "disputed" else None
+            self.full = len(held) >= self.most or size + len(data) + len(sidecar) > self.most_bytes
             if self.full:
                 return None
             place.parent.mkdir(exist_ok=True)  # a person may have removed it
@@ -112,16 +113,34 @@ class Keeper:
             self.kept += 1
         return place
 
-    def _held(self) -> tuple[set[str], int]:
-        """List what lies in the class folders: the digests of the pictures, and the bytes of everything."""
-        digests, size = set(), 0
+    def _held(self) -> tuple[dict[str, Path], int]:
+        """List what lies in the class folders: the pictures by their digests, and the bytes of everything."""
+        held, size = {}, 0
         for home in os.scandir(self.folder):
             if home.is_dir(follow_symlinks=False) and not home.name.startswith("."):
                 for entry in os.scandir(home):
                     size += entry.stat(follow_symlinks=False).st_size
                     if not entry.name.endswith((".json", ".part")):
-                        digests.add(Path(entry.name).stem)
-        return digests, size
+                        held[Path(entry.name).stem] = Path(entry.path)
+        return held, size
+
+
+def _corrected(lies: Path, place: Path, sidecar: bytes) -> Path:
+    """Bring a picture that was kept as unsure to another class; leave it where a person has put it."""
+    before = lies.with_suffix(".json")
+    try:
+        told = json.loads(before.read_bytes())
+        unsure = told["because"] == "unsure" and told["predictions"][0][0] == lies.parent.name
+    except (OSError, ValueError, LookupError, TypeError):
+        return lies
+    if not unsure:
+        return lies
+    place.parent.mkdir(exist_ok=True)
+    _write(place.with_suffix(".json"), sidecar)
+    if place != lies:
+        lies.replace(place)
+        before.unlink()
+    return place
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -5,9 +5,13 @@ What a service is lies in `cleaner.serve`; here it is given its model, its port 
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
 import secrets
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +21,9 @@ import typer
 from cleaner.app.finished import load_model
 from cleaner.app.keeper import BELOW, Keeper
 from cleaner.app.words import plain
+from cleaner.errors import CleanerError
 from cleaner.serve.classifier import Classifier, Keep
+from cleaner.serve.lanes import Lanes
 from cleaner.serve.settings import LOOPBACK_NAMES, MIB, Limits, Settings, is_loopback
 
 serving = typer.Typer()
@@ -73,7 +79,8 @@ def serve(
         float, typer.Option(help="From there to the answer.", envvar=f"{ENV}ANSWER_SECONDS")
     ] = DEFAULT.answer_seconds,
     threads: Annotated[
-        int | None, typer.Option(help="Of the network; by default one a core.", envvar=f"{ENV}THREADS")
+        int | None,
+        typer.Option(help="Of the network; by default one a core.", envvar=f"{ENV}THREADS", min=1),
     ] = None,
     keep: Annotated[
         Path | None,
@@ -86,7 +93,7 @@ def serve(
     """Serve an exported model over HTTP, with a page where one drops a picture; the log goes to stdout."""
     from cleaner.serve.listen import listening_socket  # what no other command should wait for
 
-    local = is_loopback(host)
+    local, cores = is_loopback(host), threads or usable_cores()
     file_bytes = int(max_mib * MIB)
     body_bytes = max(DEFAULT.body_bytes, file_bytes)
     limits = Limits(
@@ -97,6 +104,7 @@ def serve(
         files=min(max_files, waiting),
         waiting=waiting,
         batch=batch,
+        cores=cores,
         upload_seconds=upload_seconds,
         answer_seconds=answer_seconds,
     )
@@ -108,7 +116,7 @@ def serve(
         limits=limits,
     )
     with listening_socket(host, port) as taken:
-        loaded = load_model(model, threads=threads)
+        loaded = _loaded(model, cores=cores)
         keeper = Keeper(keep, classes=loaded.classes, below=below) if keep else None
         served = Served(loaded, named=model.name, keep=keeper.keep if keeper else None)
         _listen(served, settings, taken=taken, told=token is not None)
@@ -121,6 +129,26 @@ class Served:
     model: Classifier
     named: str
     keep: Keep | None
+
+
+def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Return how many cores this process may use: a container may have less than the machine shows."""
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # Linux alone says it; «max 100000» is no limit
+        time, period = map(int, quota.read_text().split())
+        cores = min(cores, math.ceil(time / period))
+    return cores
+
+
+def _loaded(model: Path, *, cores: int) -> Classifier:
+    whole = load_model(model, threads=cores)
+    if cores == 1:
+        return whole
+    narrow = load_model(model, threads=1)
+    if narrow.info != whole.info:
+        raise CleanerError(f"{model} was exported anew just now; start the service again.")
+    return Lanes(whole, narrow)
 
 
 def _token(given: str | None, *, needed: bool) -> str | None:

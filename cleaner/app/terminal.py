@@ -5,24 +5,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
-from cleaner.app.project import Project
+import cleaner
 from cleaner.app.words import plain, receipt_line, time_left
 from cleaner.progress import Progress, Report
 from cleaner.types import Receipt
+
+if TYPE_CHECKING:
+    from cleaner.app.project import Project
 
 Folder = Annotated[Path, typer.Argument(help="The dataset: a folder with one folder per class, or a table.")]
 
 
 def opened(folder: Path) -> Project:
     """Open a project, and say what is to be known of it."""
-    project = Project.open(folder)
+    project = cleaner.Project.open(folder)  # loaded now only: `cleaner serve` needs none of it
     if project.notice:
         typer.echo(plain(project.notice), err=True)
     return project

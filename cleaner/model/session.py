@@ -30,6 +30,8 @@ class Session:
         options.log_severity_level = QUIET
         options.intra_op_num_threads = threads or 0
         options.inter_op_num_threads = 1
+        # a thread that waits must not take the core from those that decode and answer
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             _, self.size, _, _ = self._session.get_inputs()[0].shape

@@ -1,6 +1,6 @@
 """Lets a network see several waiting pictures at once: while it computes, the next batch gathers.
 
-A picture that comes while nothing is computed is computed at once; no timer ever makes it wait.
+A picture that comes while a lane is free is computed at once; no timer ever makes it wait.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ Compute: TypeAlias = Callable[[Pixels], Floats]
 
 
 class Batches:
-    """Computes one batch after the other on a thread of its own, for askers on one event loop.
+    """Computes batches on `lanes` threads of its own, one after the other on each, for one event loop.
 
     `seen` is called with the length of every batch. How many wait is bounded by who asks.
     """
 
-    def __init__(self, compute: Compute, *, size: int, seen: Callable[[int], object]) -> None:
+    def __init__(self, compute: Compute, *, size: int, seen: Callable[[int], object], lanes: int = 1) -> None:
         self._compute = compute
         self._size = size
         self._seen = seen
         self._waiting: asyncio.Queue[tuple[Pixels, asyncio.Future[Floats]]] = asyncio.Queue()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
-        self._task: asyncio.Task[None] | None = None
+        self._lanes = lanes
+        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="network")
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def ask(self, pixels: Pixels) -> Floats:
         """Return the probabilities [K] of one picture [S, S, 3]; raises what the network raised."""
@@ -41,21 +42,21 @@ class Batches:
 
     def start(self) -> None:
         """Begin to compute, on the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._tasks = [asyncio.get_running_loop().create_task(self._run()) for _ in range(self._lanes)]
 
     @property
     def alive(self) -> bool:
-        """Say whether somebody computes."""
-        return self._task is not None and not self._task.done()
+        """Say whether all lanes compute."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     async def stop(self) -> None:
         """End; who still waits is told by a cancellation."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         while not self._waiting.empty():
             self._waiting.get_nowait()[1].cancel()
-        self._thread.shutdown()
+        self._threads.shutdown()
 
     async def _run(self) -> None:
         while True:
@@ -70,7 +71,7 @@ class Batches:
         loop = asyncio.get_running_loop()
         self._seen(len(pictures))
         try:
-            rows: Any = await loop.run_in_executor(self._thread, lambda: self._compute(np.stack(pictures)))
+            rows: Any = await loop.run_in_executor(self._threads, lambda: self._compute(np.stack(pictures)))
             for answer, row in zip(answers, rows, strict=True):
                 _settle(answer, row)
         except Exception as error:  # noqa: BLE001  it is the askers' to handle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -11,7 +11,19 @@ from numpy.typing import NDArray
 from cleaner.types import Floats
 
 Prediction: TypeAlias = tuple[tuple[str, float], ...]  # every class with its probability, best first
-Keep: TypeAlias = Callable[[bytes, Prediction], object]  # is shown every picture with its prediction
+
+
+class Keep(Protocol):
+    """Is shown every picture with its prediction, and keeps those that should teach the next model."""
+
+    def __call__(
+        self, picture: bytes, prediction: Prediction, /, *, disputed: str | None = None
+    ) -> Path | None:
+        """Keep a picture, or not. One that is `disputed`, which is a class, is kept as that class.
+
+        Returns where it lies, in the folder of its class; None where it is not kept now, for a disputed one
+        only because there is no room. Raises OSError where the disk fails.
+        """
 
 
 class Classifier(Protocol):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -37,8 +37,10 @@ class Engine:
         self.model = model
         self.limits = limits
         self.places = Capacity(limits.waiting, sentence="Too many pictures are waiting; try again shortly.")
-        self._batches = Batches(model.probabilities, size=limits.batch, seen=measures.batches.observe)
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decoder")
+        self._batches = Batches(
+            model.probabilities, size=limits.batch, lanes=limits.cores, seen=measures.batches.observe
+        )
+        self._threads = ThreadPoolExecutor(limits.cores, thread_name_prefix="decoder")
         self._measures, self._log, self._keep = measures, log, keep
         measures.waiting.set_function(lambda: self.places.taken)
 
@@ -65,30 +67,64 @@ class Engine:
 
         Raises a Problem of status 503 where there is no room for all of them, or it takes too long.
         """
-        with self.places.taking(len(pictures)):
-            try:
-                return await asyncio.wait_for(
-                    asyncio.gather(*(self._one(data) for data in pictures)), self.limits.answer_seconds
-                )
-            except asyncio.TimeoutError:
-                seconds = f"{self.limits.answer_seconds:g}"
-                raise busy(f"There was no answer within {seconds} seconds; try again later.") from None
+        return await self._bounded(
+            lambda: asyncio.gather(*map(self._offered, pictures)), places=len(pictures)
+        )
+
+    def keeper_for(self, label: str) -> Keep:
+        """Return what keeps disputed pictures; raises a Problem where nothing does, or for no class."""
+        if self._keep is None:
+            raise Problem(403, "Keeping pictures is switched off (--keep).")
+        if label not in self.model.classes:
+            raise Problem(422, "That is no class of this model; /classes lists them.")
+        return self._keep
+
+    async def dispute(self, picture: bytes | bytearray, *, label: str, keep: Keep) -> str:
+        """Keep a picture as the class that somebody says it is; return the class that it is kept as.
+
+        That is another one where somebody else has decided so before. Raises the Problem with the picture,
+        503 as above, 507 where it can't be kept.
+        """
+        kept = await self._bounded(lambda: self._disputed(picture, label=label, keep=keep), places=1)
+        if kept is None:
+            raise Problem(507, "There is no room to keep another picture; tell whoever runs this service.")
+        return kept.parent.name
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do something short on the threads that decode."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def _one(self, data: bytes | bytearray) -> Prediction | Problem:
+    async def _bounded(self, answer: Callable[[], Awaitable[T]], *, places: int) -> T:
+        """Await an answer for which there must be room, and not for ever."""
+        with self.places.taking(places):
+            try:
+                return await asyncio.wait_for(answer(), self.limits.answer_seconds)
+            except asyncio.TimeoutError:
+                seconds = f"{self.limits.answer_seconds:g}"
+                raise busy(f"There was no answer within {seconds} seconds; try again later.") from None
+
+    async def _offered(self, data: bytes | bytearray) -> Prediction | Problem:
         try:
-            pixels = await self.in_thread(functools.partial(self._decode, data))
+            prediction = await self._one(data)
         except Problem as problem:
             return problem
-        row = await self._batches.ask(pixels)
-        self._measures.pictures.inc()
-        prediction = best_first(self.model.classes, row)
         if self._keep is not None:
             await self.in_thread(functools.partial(self._offer, self._keep, data, prediction))
         return prediction
+
+    async def _disputed(self, data: bytes | bytearray, *, label: str, keep: Keep) -> Path | None:
+        keeping = functools.partial(keep, bytes(data), await self._one(data), disputed=label)
+        try:
+            return await self.in_thread(keeping)
+        except OSError as error:
+            self._log.error("keep", error)
+            raise Problem(507, "The picture could not be kept; the log of the service says why.") from error
+
+    async def _one(self, data: bytes | bytearray) -> Prediction:
+        pixels = await self.in_thread(functools.partial(self._decode, data))
+        row = await self._batches.ask(pixels)
+        self._measures.pictures.inc()
+        return best_first(self.model.classes, row)
 
     def _decode(self, data: bytes | bytearray) -> Pixels:
         check_picture(data, limits=self.limits)

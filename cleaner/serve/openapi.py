@@ -19,6 +19,13 @@ TOP: Part = {
     "description": "Name only so many classes, the best.",
     "schema": {"type": "integer", "minimum": 1, "maximum": 999_999},
 }
+CLASS: Part = {
+    "name": "class",
+    "in": "query",
+    "required": True,
+    "description": "What the picture shows: one of /classes.",
+    "schema": {"type": "string", "minLength": 1},
+}
 PREDICTIONS: Part = {
     "type": "array",
     "description": "Pairs of a class and its probability, best first.",
@@ -54,6 +61,17 @@ SCHEMAS: Part = {
         "oneOf": [{"required": ["predictions"]}, {"required": ["error"]}],
         "additionalProperties": False,
     },
+    "Kept": {
+        "type": "object",
+        "properties": {
+            "kept_as": {
+                "type": "string",
+                "description": "The class as which it is kept: another one if somebody decided so before.",
+            }
+        },
+        "required": ["kept_as"],
+        "additionalProperties": False,
+    },
     "Error": {
         "type": "object",
         "properties": {"error": {"type": "string", "description": "One sentence."}},
@@ -69,20 +87,21 @@ PROBLEMS = {
     413: "Too many bytes, files or pixels.",
     415: "Neither a picture of a known kind nor a form.",
     421: "The service does not go by that name.",
-    422: "The picture is damaged, or the address may not be fetched.",
+    422: "The picture is damaged, the class is none, or the address may not be fetched.",
     500: "Something failed within the service.",
     502: "The address could not be fetched.",
     503: "Busy; ask again after the seconds in Retry-After.",
     504: "The address took too long.",
+    507: "There is no room to keep it.",
 }
 
 
-def document(settings: Settings) -> Part:
-    """Return the whole description."""
+def document(settings: Settings, *, keeps: bool = False) -> Part:
+    """Return the whole description; `keeps` says whether disputed pictures are kept."""
     described: Part = {
         "openapi": "3.1.0",
         "info": {"title": "Cleaner", "version": version("cleaner"), "description": WHAT},
-        "paths": _paths(settings),
+        "paths": _paths(settings, keeps=keeps),
         "components": {"schemas": SCHEMAS},
     }
     if settings.token is not None:
@@ -91,10 +110,11 @@ def document(settings: Settings) -> Part:
     return described
 
 
-def _paths(settings: Settings) -> Part:
+def _paths(settings: Settings, *, keeps: bool) -> Part:
     asked = (401, 403, 421) if settings.token is not None else (403, 421)
     classifying = (*asked, 400, 408, 413, 415, 422, 500, 503)
-    some, several = ({"$ref": f"#/components/schemas/{name}"} for name in ("Predictions", "Results"))
+    names_of = ("Predictions", "Results", "Kept")
+    some, several, kept = ({"$ref": f"#/components/schemas/{name}"} for name in names_of)
     names: Part = {"type": "object", "properties": {"classes": _list_of("string")}, "required": ["classes"]}
     healthy: Part = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
     paths = {
@@ -103,7 +123,7 @@ def _paths(settings: Settings) -> Part:
                 "summary": "Classify one picture or several",
                 "operationId": "classify",
                 "parameters": [TOP],
-                "requestBody": _body(settings),
+                "requestBody": _body(settings, what="A picture as the body, or files in a form."),
                 "responses": _answers({"anyOf": [some, several]}, problems=classifying),
             }
         },
@@ -113,6 +133,15 @@ def _paths(settings: Settings) -> Part:
                 "operationId": "classifyUrl",
                 "parameters": [_url(), TOP],
                 "responses": _answers(some, problems=(*asked, 400, 413, 415, 422, 500, 502, 503, 504)),
+            }
+        },
+        "/dispute": {
+            "post": {
+                "summary": "Say what a picture really shows, so that it is kept to teach the next model",
+                "operationId": "dispute",
+                "parameters": [CLASS],
+                "requestBody": _body(settings, what="One picture, as the body or in a form.", most=1),
+                "responses": _answers(kept, problems=(*classifying, 507)),
             }
         },
         "/classes": {"get": _get("classes", "List the classes of the model", names, problems=asked)},
@@ -125,6 +154,8 @@ def _paths(settings: Settings) -> Part:
     }
     if not settings.urls:
         del paths["/classify-url"]
+    if not keeps:
+        del paths["/dispute"]
     return paths
 
 
@@ -141,18 +172,20 @@ def _answers(schema: Part | None, *, problems: tuple[int, ...]) -> Part:
     return {"200": good, **bad}
 
 
-def _body(settings: Settings) -> Part:
+def _body(settings: Settings, *, what: str, most: int | None = None) -> Part:
+    """Describe pictures that are sent, at most `most` of them; None for as many as the settings allow."""
     limits = settings.limits
-    bounds = (
-        f"At most {limits.file_bytes / MIB:g} MiB and {limits.pixels / 1e6:g} million pixels a picture, "
-        f"{limits.files} pictures and {limits.body_bytes / MIB:g} MiB a request."
-    )
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+    bounds = f"At most {limits.file_bytes / MIB:g} MiB and {limits.pixels / 1e6:g} million pixels a picture"
+    if most is None:
+        bounds += f", {limits.files} pictures and {limits.body_bytes / MIB:g} MiB a request"
+    files: Part = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+    if most is not None:
+        files["maxItems"] = most
     form = {"type": "object", "properties": {"files": files}}
     binary: Part = {"schema": {"type": "string", "format": "binary"}}
     return {
         "required": True,
-        "description": f"A picture as the body, or files in a form. {bounds}",
+        "description": f"{what} {bounds}.",
         "content": {
             "multipart/form-data": {"schema": {**form, "required": ["files"]}},
             "image/*": binary,

@@ -39,7 +39,8 @@ def service(
 ) -> ASGIApp:
     """Return the ASGI application that serves a model.
 
-    `keep` is shown every picture with its prediction; `fetch` gets the bytes behind an address.
+    `keep` is shown every picture with its prediction, and those disputed; `fetch` gets the bytes behind an
+    address.
     """
     measures = Measures()
     limits = settings.limits
@@ -51,6 +52,7 @@ def service(
         measures=measures,
         fetch=fetch,
         fetching=ThreadPoolExecutor(limits.fetches, thread_name_prefix="fetch"),
+        keeps=keep is not None,
     )
     measures.held.set_function(lambda: answers.held.taken)
     routes = answers.routes()
@@ -74,11 +76,13 @@ class _Answers:
     measures: Measures
     fetch: Fetch
     fetching: ThreadPoolExecutor
+    keeps: bool
 
     def routes(self) -> list[Route]:
         return [
             Route("/classify", self.classify, methods=["POST"]),
             Route("/classify-url", self.classify_url),
+            Route("/dispute", self.dispute, methods=["POST"]),
             Route("/classes", self.classes),
             Route("/health", self.health),
             Route("/metrics", self.metrics),
@@ -97,19 +101,38 @@ class _Answers:
             await self.engine.stop()
             self.fetching.shutdown(wait=False, cancel_futures=True)
 
+    @contextlib.asynccontextmanager
+    async def uploads(self, request: Request) -> AsyncIterator[list[Upload]]:
+        """Read the pictures of a request, whose bytes count as held while the block runs."""
+        limits = self.settings.limits
+        async with body_of(request, limits=limits, held=self.held) as body:
+            kind = request.headers.get("content-type", "")
+            yield await self.engine.in_thread(
+                functools.partial(uploads_in, body, content_type=kind, limits=limits)
+            )
+
     async def classify(self, request: Request) -> Response:
         top = _top(request)
         self.engine.places.check()  # before anything is uploaded
-        async with body_of(request, limits=self.settings.limits, held=self.held) as body:
-            kind = request.headers.get("content-type", "")
-            reading = functools.partial(uploads_in, body, content_type=kind, limits=self.settings.limits)
-            files = await self.engine.in_thread(reading)
+        async with self.uploads(request) as files:
             found = await self.engine.classify([file.data for file in files])
         if len(files) == 1:
             return JSONResponse(_predictions(found[0], top=top))
         return JSONResponse(
             {"results": [_result(f, got, top=top) for f, got in zip(files, found, strict=True)]}
         )
+
+    async def dispute(self, request: Request) -> Response:
+        labels = request.query_params.getlist("class")
+        if len(labels) != 1:
+            raise Problem(400, "Say which class the picture is of, and one only: /dispute?class=…")
+        keep = self.engine.keeper_for(labels[0])
+        self.engine.places.check()
+        async with self.uploads(request) as files:
+            if len(files) > 1:
+                raise Problem(400, "Send one picture at a time, with its class.")
+            kept_as = await self.engine.dispute(files[0].data, label=labels[0], keep=keep)
+        return JSONResponse({"kept_as": kept_as})
 
     async def classify_url(self, request: Request) -> Response:
         top = _top(request)
@@ -138,7 +161,7 @@ class _Answers:
         return Response(self.measures.text(), headers={"Content-Type": METRICS_TYPE})
 
     async def openapi(self, _: Request) -> Response:
-        return JSONResponse(document(self.settings))
+        return JSONResponse(document(self.settings, keeps=self.keeps))
 
 
 def _predictions(found: Prediction | Problem, *, top: int | None) -> dict[str, Any]:

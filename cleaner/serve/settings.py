@@ -18,9 +18,10 @@ class Limits:
     `file_bytes` is one picture, `body_bytes` one request, `held_bytes` all requests that are being answered;
     `pixels` one picture once decoded; `files` the pictures of one request. `waiting` is how many pictures are
     decoded, waiting or being computed at once: one more is refused at once with status 503. `batch` is how
-    many the network sees at once at most, `fetches` how many addresses are fetched at once.
-    `head_seconds` is the time for the head of a request to arrive, `upload_seconds` for its body,
-    `fetch_seconds` for an address to be fetched, `answer_seconds` the time from there to the answer.
+    many the network sees at once at most, `cores` how many batches are computed at once, and how many
+    pictures decoded; `fetches` is how many addresses are fetched at once. `head_seconds` is the time for the
+    head of a request to arrive, `upload_seconds` for its body, `fetch_seconds` for an address to be fetched,
+    `answer_seconds` the time from there to the answer.
     """
 
     file_bytes: int = 16 * MIB
@@ -30,6 +31,7 @@ class Limits:
     files: int = 32
     waiting: int = 128
     batch: int = 8
+    cores: int = 1
     fetches: int = 8
     head_seconds: float = 10
     upload_seconds: float = 30

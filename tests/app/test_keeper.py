@@ -48,6 +48,40 @@ def test_only_what_is_unsure_or_disputed_is_kept_once_and_under_no_foreign_name(
     assert keeper.kept == 2
 
 
+def test_what_was_kept_as_unsure_is_moved_by_a_dispute_unless_a_person_has_decided_on_it(
+    tmp_path: Path,
+) -> None:
+    keeper = Keeper(tmp_path / "kept", classes=(*CLASSES, "bird"))
+    unsure = keeper.keep(_picture(1), UNSURE)
+    assert unsure is not None
+    moved = keeper.keep(_picture(1), UNSURE, disputed="dog")
+    assert moved == tmp_path / "kept" / "dog" / unsure.name
+    told = json.loads(moved.with_suffix(".json").read_text())
+    assert (told["because"], told["predictions"][0]) == ("disputed", ["cat", 0.55])
+    assert not unsure.exists()
+    assert not unsure.with_suffix(".json").exists()
+    assert keeper.keep(_picture(1), UNSURE, disputed="bird") == moved  # the first who said so decides
+    assert keeper.kept == 1
+
+    another = keeper.keep(_picture(2), UNSURE)
+    assert another is not None
+    by_hand = another.rename(tmp_path / "kept" / "bird" / another.name)
+    another.with_suffix(".json").rename(by_hand.with_suffix(".json"))
+    assert keeper.keep(_picture(2), UNSURE, disputed="dog") == by_hand
+    assert by_hand.read_bytes() == _picture(2)
+    assert json.loads(by_hand.with_suffix(".json").read_text())["because"] == "unsure"
+
+    alone = keeper.keep(_picture(3), UNSURE)
+    assert alone is not None
+    alone.with_suffix(".json").unlink()  # nothing says who decided
+    assert keeper.keep(_picture(3), UNSURE, disputed="dog") == alone
+
+    same = keeper.keep(_picture(4), UNSURE)
+    assert same is not None
+    assert keeper.keep(_picture(4), UNSURE, disputed="cat") == same
+    assert json.loads(same.with_suffix(".json").read_text())["because"] == "disputed"
+
+
 def test_what_was_kept_opens_as_a_project_with_all_classes(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path / "kept", classes=(*CLASSES, "bird"))
     for seed in range(3):

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import httpx2
@@ -25,7 +27,7 @@ from typer.main import get_command
 from cleaner import Project
 from cleaner.app.exported import GRAPH, write_export
 from cleaner.app.finished import load_model
-from cleaner.app.serving import serving
+from cleaner.app.serving import serving, usable_cores
 from cleaner.errors import CleanerError
 from tests.support.images import colour_fields
 
@@ -33,6 +35,34 @@ TOP = Path(__file__).parents[2]
 CLASSES = ["black", "grizzly", "teddy"]
 SIDE = 32
 FOREIGN = {"--help"}
+
+# The command where nothing is installed but what serving.lock names: the rest can't be imported.
+ALONE = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(f"{name} is not in serving.lock", name=name)
+missing = set(sys.argv.pop(1).split(","))
+sys.meta_path.insert(0, Missing())
+from cleaner.app.cli import main
+main()
+"""
+
+
+@cache
+def _missing() -> str:
+    """List the modules of all packages here that serving.lock does not name."""
+    lock = (TOP / "serving.lock").read_text(encoding="utf-8")
+    named = {"cleaner", *re.findall(r"^([a-z0-9_.-]+)==", lock, re.MULTILINE)}
+    plain = {re.sub("[-_.]+", "-", name) for name in named}
+    missing = {
+        module
+        for module, packages in packages_distributions().items()
+        if not plain & {re.sub("[-_.]+", "-", name).lower() for name in packages}
+    }
+    assert missing > {"ipywidgets", "scipy", "sqlalchemy", "torch", "fastai"}
+    return ",".join(missing)
 
 
 def _fill(part: Path) -> dict[str, object]:
@@ -70,8 +100,9 @@ def _serving(
         sys.executable,
         "-W",
         "ignore",
-        "-m",
-        "cleaner.app.cli",
+        "-c",
+        ALONE,
+        _missing(),
         "serve",
         str(exported),
         "--port=0",
@@ -144,6 +175,48 @@ def test_what_the_model_is_unsure_of_is_kept_and_opens_as_a_project(exported: Pa
     assert picture.read_bytes() == unsure.getvalue()
     catalog = Project.open(kept).catalog
     assert [catalog.item(0).label, len(catalog)] == ["black", 1]
+
+
+def test_what_somebody_says_a_picture_is_opens_as_a_project_too(exported: Path, tmp_path: Path) -> None:
+    sure = io.BytesIO()
+    Image.new("RGB", (40, 30), (0, 255, 0)).save(sure, "PNG")
+    with (
+        _serving(exported, "--keep", str(tmp_path / "kept"), "--threads=2") as (_, address),
+        httpx2.Client(base_url=address, trust_env=False) as client,
+    ):
+        answer = client.post("/dispute?class=teddy", files={"file": ("a.png", sure.getvalue())})
+        assert answer.json() == {"kept_as": "teddy"}
+    catalog = Project.open(tmp_path / "kept").catalog
+    assert [catalog.item(0).label, len(catalog)] == ["teddy", 1]
+
+
+@pytest.mark.parametrize(
+    ("quota", "affinity", "cores"),
+    [
+        ("200000 100000", 8, 2),
+        ("150000 100000", 8, 2),
+        ("50000 100000", 8, 1),
+        ("max 100000", 8, 8),
+        ("800000 100000", 3, 3),
+        ("not a quota", 3, 3),
+        (None, 3, 3),
+    ],
+)
+def test_the_cores_of_a_container_are_those_it_may_use(
+    quota: str | None, affinity: int, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(affinity)), raising=False)
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert usable_cores(tmp_path / "cpu.max") == cores
+
+
+def test_without_an_affinity_the_cores_of_the_machine_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert usable_cores(tmp_path / "there is none") == 5
 
 
 def test_what_cannot_be_served_is_said_in_one_sentence(

@@ -1,4 +1,4 @@
-"""Compares what is scored, predicted, exported and loaded again, and how fast and small each way starts.
+"""Compares what is scored, predicted, exported, loaded again and served; and how fast and small each starts.
 
 `python tests/bench/parity.py [FOLDER]` copies a folder of class folders, by default the demo's digits, adds
 pictures of every odd kind, trains on them in a temporary folder, exports, and removes everything.
@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -24,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from cleaner import Project, TrainConfig, load_model
 from cleaner.app.demo import build_demo
 from cleaner.catalog.pictures import open_picture
+from cleaner.types import Floats
+from tests.bench.serve import PORT, started
 from tests.support.images import odd_pictures
 
 ENDING = """
@@ -68,12 +71,26 @@ def agreement(project: Project, model: Path) -> None:
     }
     exact = project.rounds[-1].config.mode == "full"  # a quick look scores each image as if left out
     said = {name: way.predict(paths).probs for name, way in ways.items()}
+    said["cleaner serve over HTTP"] = served(model, paths)
     base = scored.probs if exact else said["project.model()"]
     print(f"largest differences from the {'scores' if exact else 'network'} of {len(paths):,} images:")
     for name, probs in said.items():
         differences = np.abs(probs - base).max(axis=1)
         each = ", ".join(f"{paths[row].name} {differences[row]:.1e}" for row in np.flatnonzero(odd))
         print(f"  {name}: {differences.max():.1e} ({each})")
+
+
+def served(model: Path, paths: list[Path]) -> Floats:
+    """Return the probabilities [N, K] that a service says of images, each sent as the body of a request."""
+    command = [sys.executable, "-m", "cleaner.app.cli", "serve", str(model), f"--port={PORT}"]
+    with (
+        started("cleaner serve", command, port=PORT, where=model.parent),
+        httpx2.Client(base_url=f"http://127.0.0.1:{PORT}", trust_env=False, timeout=60) as client,
+    ):
+        classes = client.get("/classes").json()["classes"]
+        answers = [client.post("/classify", content=path.read_bytes()) for path in paths]
+        rows = [dict(answer.raise_for_status().json()["predictions"]) for answer in answers]
+    return np.array([[row[name] for name in classes] for row in rows], dtype=np.float32)
 
 
 def starts(model: Path, image: Path, *, runs: int) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cleaner.serve.batching import Batches
+from cleaner.serve.classifier import Prediction
 from cleaner.serve.settings import Settings
 from tests.serve.conftest import Colours, Running, picture, serving
 
@@ -130,14 +132,14 @@ def test_the_log_is_a_line_of_json_for_each_request_without_what_was_sent() -> N
 def test_every_prediction_is_offered_to_be_kept_and_a_full_disk_costs_no_answer() -> None:
     kept = []
 
-    def keep(data: bytes, prediction: tuple[tuple[str, float], ...]) -> None:
-        kept.append((data, prediction[0][0]))
+    def keep(data: bytes, prediction: Prediction, /, *, disputed: str | None = None) -> Path | None:
+        kept.append((data, prediction[0][0], disputed))
         raise OSError(28, "No space left on device")
 
     with serving(keep=keep) as running, running.client() as client:
         answer = client.post("/classify", content=picture("green"))
         assert answer.status_code == 200
-        assert kept == [(picture("green"), "green")]
+        assert kept == [(picture("green"), "green", None)]
         (line,) = [line for line in running.lines() if line["event"] == "keep"]
     assert line["reason"] == "No space left on device"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -12,6 +13,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
+from cleaner.serve.classifier import Prediction
 from cleaner.serve.openapi import document
 from cleaner.serve.problems import Problem
 from cleaner.serve.settings import Limits, Settings
@@ -19,11 +21,12 @@ from tests.serve.conftest import Running, picture, serving
 
 TOKEN = "correct-horse-battery-staple"
 SETTINGS = Settings(token=TOKEN)
+DOCUMENT = document(SETTINGS, keeps=True)
 
 load_all_checks()
 # what a machine makes up is a string of bytes, as described, but no picture
 NO_PICTURE = CHECKS.get_by_names(["positive_data_acceptance"])
-schema = schemathesis.openapi.from_dict(json.loads(json.dumps(document(SETTINGS))))  # as a client gets it
+schema = schemathesis.openapi.from_dict(json.loads(json.dumps(DOCUMENT)))  # as a client gets it
 
 
 def _fetch(url: str, *, limits: Limits) -> bytes:
@@ -34,9 +37,13 @@ def _fetch(url: str, *, limits: Limits) -> bytes:
     return picture()
 
 
+def _keep(_: bytes, __: Prediction, /, *, disputed: str | None = None) -> Path | None:
+    return disputed and Path(disputed, "picture.png")
+
+
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Running]:
-    with serving(SETTINGS, fetch=_fetch) as running:
+    with serving(SETTINGS, fetch=_fetch, keep=_keep) as running:
         yield running
 
 
@@ -59,12 +66,12 @@ def test_the_service_hands_out_this_very_document(guarded: Running) -> None:
     with guarded.client() as client:
         answer = client.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == document(SETTINGS)
+    assert answer.json() == DOCUMENT
 
 
 def test_every_route_is_described_and_nothing_else(guarded: Running) -> None:
     with guarded.client(headers={"Authorization": f"Bearer {TOKEN}"}) as client:
-        for path, methods in document(SETTINGS)["paths"].items():
+        for path, methods in DOCUMENT["paths"].items():
             for method in ("get", "post"):
                 answer = client.request(method, path)
                 assert (answer.status_code == 405) == (method not in methods), path
@@ -78,7 +85,7 @@ def test_a_service_without_a_token_describes_none() -> None:
 
 
 def test_statuses_that_machines_seldom_provoke_are_described_too(guarded: Running) -> None:
-    described = document(SETTINGS)["paths"]["/classify"]["post"]["responses"]
+    described = DOCUMENT["paths"]["/classify"]["post"]["responses"]
     seen: set[int] = set()
     with guarded.client() as client:
         seen.add(client.post("/classify").status_code)

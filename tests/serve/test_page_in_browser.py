@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from cleaner.serve.classifier import Prediction
 from cleaner.serve.settings import Limits, Settings
 from tests.serve.conftest import Colours, picture, serving
 from tests.support.browser import chromium
@@ -68,6 +69,7 @@ def test_a_dropped_a_pasted_and_a_chosen_picture_get_their_classes_and_foreign_t
         page.evaluate(PASTE, [_base64(picture("green")), "pasted.png"])
         expect(page.locator(".card").first.locator("li").first).to_contain_text("green")
         assert page.locator(".card img").count() == 2
+        assert page.get_by_role("button", name="That is wrong").count() == 0  # nothing is kept here
 
         page.set_input_files("#files", [tmp_path / "chosen.png", tmp_path / "broken.png"])
         expect(page.locator(".card")).to_have_count(4)
@@ -83,6 +85,45 @@ def test_a_dropped_a_pasted_and_a_chosen_picture_get_their_classes_and_foreign_t
         expect(page.locator("#drop")).to_be_visible()
         expect(page.locator("#about")).to_contain_text(HOSTILE)
         assert TOKEN not in page.url
+        assert page.evaluate("window.hacked") is None
+        assert told == []
+
+
+@pytest.mark.browser
+def test_what_is_wrong_can_be_said_and_the_page_says_as_what_it_is_kept() -> None:
+    said: list[tuple[bytes, str]] = []
+
+    def keep(data: bytes, _: Prediction, /, *, disputed: str | None = None) -> Path | None:
+        if disputed is None:
+            return None
+        said.append((data, disputed))
+        return None if data == picture("green") else Path("kept", said[0][1], "picture.png")
+
+    with (
+        chromium() as browser,
+        serving(model=Colours(classes=("red", HOSTILE, "blue")), keep=keep) as running,
+    ):
+        page = browser.new_page(viewport={"width": 800, "height": 900})
+        told = _told(page)
+        page.goto(running.url)
+        expect(page.locator("#keeps")).to_contain_text("are kept to teach the next one")
+
+        def say(colour: str, *, choose: str) -> Locator:
+            page.evaluate(DROP, [_base64(picture(colour)), f"{colour}.png"])
+            card = page.locator(".card", has_text=f"{colour}.png").first
+            card.get_by_role("button", name="That is wrong").click()
+            expect(card.get_by_label("It is")).to_be_focused()
+            card.get_by_label("It is").select_option(choose)
+            page.keyboard.press("Tab")
+            page.keyboard.press("Enter")
+            return card
+
+        expect(say("red", choose=HOSTILE)).to_contain_text(f"Kept as {HOSTILE}.")
+        expect(say("blue", choose="red")).to_contain_text(
+            f"Kept as {HOSTILE}, as somebody has decided before."
+        )
+        expect(say("green", choose="red").locator(".wrong")).to_contain_text("There is no room")
+        assert said == [(picture("red"), HOSTILE), (picture("blue"), "red"), (picture("green"), "red")]
         assert page.evaluate("window.hacked") is None
         assert told == []
 

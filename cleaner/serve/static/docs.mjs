@@ -16,18 +16,18 @@ function table(rows) {
   return made;
 }
 
-function command(path, method, secured) {
+function command(path, secured) {
   const word = secured ? ' -H "Authorization: Bearer $TOKEN"' : "";
-  const body = method === "post" ? " -F files=@one.jpg -F files=@two.jpg" : "";
-  const query = path === "/classify-url" ? "?url=https://example.org/picture.jpg" : "";
-  return `curl${word}${body} "${location.origin}${path}${query}"`;
+  const body = { "/classify": " -F files=@one.jpg -F files=@two.jpg", "/dispute": " -F file=@one.jpg" };
+  const query = { "/classify-url": "?url=https://example.org/picture.jpg", "/dispute": "?class=…" };
+  return `curl${word}${body[path] ?? ""} "${location.origin}${path}${query[path] ?? ""}"`;
 }
 
 function section(path, method, described, secured) {
   const made = element("section");
   made.append(element("h2", `${method.toUpperCase()} ${path}`), element("p", described.summary));
   if (described.requestBody) made.append(element("p", described.requestBody.description));
-  made.append(element("pre", command(path, method, secured && !described.security)));
+  made.append(element("pre", command(path, secured && !described.security)));
   const parameters = described.parameters ?? [];
   if (parameters.length) made.append(table(parameters.map(({ name, description }) => [name, description])));
   made.append(table(Object.entries(described.responses).map(([status, { description }]) => [status, description])));

@@ -10,6 +10,7 @@ const place = (id) => document.getElementById(id);
 const waiting = [];
 let asking = 0;
 let token = "";
+let keeps = false; // whether the service keeps what somebody says is wrong
 
 /** Make an element with a class and a text. */
 function element(kind, { className = "", text = "" } = {}) {
@@ -73,8 +74,10 @@ function addCard({ name, blob }) {
     const picture = document.createElement("img");
     picture.alt = "";
     picture.src = URL.createObjectURL(blob);
-    picture.addEventListener("error", () => picture.remove()); // a kind that the browser can't show
+    picture.addEventListener("error", () => picture.replaceWith("No preview")); // a kind not for browsers
     shown.append(picture);
+  } else {
+    shown.append("No preview");
   }
   card.append(shown, title, body);
   place("answers").prepend(card);
@@ -116,9 +119,43 @@ function drawPredictions(body, predictions) {
   body.append(more);
 }
 
-async function answer({ body, path, options }) {
+/** Offer to say what the picture really shows; it is sent once more, to be kept as that. */
+function drawDispute(body, { others, options }) {
+  const wrong = element("button", { text: "That is wrong" });
+  const form = element("form", { className: "dispute" });
+  const label = element("label", { text: "It is" });
+  const choice = document.createElement("select");
+  choice.append(...others.map(([name]) => new Option(name, name)));
+  label.append(choice);
+  form.append(label, element("button", { text: "Send" }));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const said = element("p", { text: "Sending …" });
+    form.replaceWith(said);
+    try {
+      const path = `/dispute?class=${encodeURIComponent(choice.value)}`;
+      const { kept_as: name } = await askPatiently(path, options);
+      const known = name === choice.value ? "" : ", as somebody has decided before";
+      said.replaceChildren("Kept as ", element("bdi", { text: name }), `${known}.`);
+    } catch (error) {
+      if (error.status === 401) askForToken();
+      said.className = "wrong";
+      said.textContent = error.message;
+    }
+  });
+  wrong.addEventListener("click", () => {
+    wrong.replaceWith(form);
+    choice.focus();
+  });
+  body.append(wrong);
+}
+
+async function answer({ body, blob, path, options }) {
   try {
-    drawPredictions(body, (await askPatiently(path, options)).predictions);
+    const { predictions } = await askPatiently(path, options);
+    drawPredictions(body, predictions);
+    const others = predictions.slice(1); // the likeliest first
+    if (keeps && blob && others.length) drawDispute(body, { others, options });
   } catch (error) {
     if (error.status === 401) askForToken();
     body.replaceChildren(element("p", { className: "wrong", text: error.message }));
@@ -136,7 +173,7 @@ async function work() {
 }
 
 function enqueue({ name, blob, path, options }) {
-  waiting.push({ body: addCard({ name, blob }), path, options });
+  waiting.push({ body: addCard({ name, blob }), blob, path, options });
   say(`${waiting.length + asking} to go …`);
   work();
 }
@@ -175,6 +212,8 @@ async function meet() {
   }
   const { paths } = await ask("/openapi.json").catch(() => ({ paths: {} }));
   place("fetch").hidden = !("/classify-url" in paths);
+  keeps = "/dispute" in paths;
+  place("keeps").hidden = !keeps;
 }
 
 function listen() {
