@@ -106,6 +106,15 @@ def test_the_options_of_a_training_are_hidden_until_their_button_is_pressed() ->
         assert (fields.layout.display != "none") is shown
 
 
+def test_what_is_typed_is_sent_as_a_whole_so_that_no_click_overtakes_its_last_letters() -> None:
+    dashboard = Dashboard()
+    for step in ("Choose", "Train", "Use"):
+        dashboard.go(step)
+    typed = {made.description: made for made in _all(dashboard, widgets.Text) if made.description}
+    assert typed.keys() >= {"you are", "or its path", "architecture", "weights", "folder", "write to"}
+    assert [name for name, made in typed.items() if made.continuous_update] == []
+
+
 def test_the_button_to_be_pressed_next_stands_out_and_the_demo_is_never_mirrored(
     folder: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -215,9 +215,16 @@ class Options:
     def __init__(self) -> None:
         style = {"description_width": "110px"}
         self._modes = widgets.Dropdown(options=list(MODES), description="mode", style=style)
-        self._arch = widgets.Text("resnet34", description="architecture", style=style)
+        # sent as a whole: or a quick hand's click would overtake the last letters
+        self._arch = widgets.Text(
+            "resnet34", description="architecture", style=style, continuous_update=False
+        )
         self._weights = widgets.Combobox(
-            value="pretrained", options=WEIGHTS, description="weights", style=style
+            value="pretrained",
+            options=WEIGHTS,
+            description="weights",
+            style=style,
+            continuous_update=False,
         )
         self._epochs = widgets.BoundedIntText(0, min=0, max=1000, description="epochs (0: auto)", style=style)
         self._size = widgets.BoundedIntText(0, min=0, max=1024, description="size (0: auto)", style=style)
