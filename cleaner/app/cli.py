@@ -59,7 +59,7 @@ def demo(
             f"Reusing {home}, with {count(len(project.rounds), 'round')} done; delete it to start anew."
         )
     else:
-        typer.echo(f"Training on {len(project.catalog)} images in {built.folder} …")
+        typer.echo(f"Training on {count(len(project.catalog), 'image')} in {built.folder} …")
         with bar() as report:
             project.train(demos.CONFIG, report=report)
     typer.echo(round_line(project.rounds[0]))

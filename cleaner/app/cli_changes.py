@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from cleaner.app.terminal import Folder, bar, opened, row, say
+from cleaner.app.terminal import Folder, bar, opened, row, rows, say
 from cleaner.app.words import count, plain, put_line
 from cleaner.changes.copies import Link
 from cleaner.changes.plan import summary
@@ -16,6 +16,7 @@ from cleaner.types import Plan, Split
 
 if TYPE_CHECKING:
     from cleaner.app.project import Project
+    from cleaner.changes.records import Applied
 
 changes = typer.Typer()
 trash = typer.Typer(
@@ -78,20 +79,25 @@ def history(
     """List every apply, or what was decided on one image and done to it, by whom and why."""
     project = opened(folder)
     if image is None:
-        for applied in project.ledger.applied():
-            standing = f"{applied.standing} of {count(applied.batch.total, 'change')} stand"
-            row(str(applied.batch.id), applied.batch.at, applied.batch.by, standing)
-        return
-    for event in project.history(image):
-        row(event.at, event.by, event.what, event.why)
+        rows(map(_line, project.ledger.applied()), none="Nothing was applied yet.")
+    else:
+        events = ((event.at, event.by, event.what, event.why) for event in project.history(image))
+        rows(events, none=f"Nothing was decided on {plain(image)} or done to it yet.")
+
+
+def _line(applied: Applied) -> tuple[str, ...]:
+    standing = f"{applied.standing} of {count(applied.batch.total, 'change')} stand"
+    return str(applied.batch.id), applied.batch.at, applied.batch.by, standing
 
 
 @changes.command()
 def conflicts(folder: Folder) -> None:
     """List the images on which people do not agree, with what each of them said."""
-    for conflict in opened(folder).journal.conflicts():
-        said = (f"{d.by}: {d.action}{f' {d.label}' if d.label else ''}" for d in conflict.verdicts)
-        row(conflict.item, *said)
+    lines = (
+        (conflict.item, *(f"{d.by}: {d.action}{f' {d.label}' if d.label else ''}" for d in conflict.verdicts))
+        for conflict in opened(folder).journal.conflicts()
+    )
+    rows(lines, none="People agree on every image.")
 
 
 @sides.command()
@@ -136,8 +142,9 @@ def undo_side(folder: Folder) -> None:
 @trash.command("list")
 def list_trash(folder: Folder) -> None:
     """List the removed images, the last removed first."""
-    for image in opened(folder).trash.list():
-        row(image.id, image.path, image.label, image.by, image.at, f"{image.bytes:,} bytes")
+    held = opened(folder).trash.list()
+    lines = ((i.id, i.path, i.label, i.by, i.at, f"{i.bytes:,} bytes") for i in held)
+    rows(lines, none="The trash is empty.")
 
 
 @trash.command()

@@ -100,13 +100,18 @@ def _read_demo(home: Path) -> Demo:
     )
 
 
+def is_demo(folder: Path) -> bool:
+    """Say whether a dataset is the demo: it is known by the truth beside it."""
+    return folder.name == "digits" and (folder.parent / "truth.csv").exists()
+
+
 def standing_of_planted(project: Project, demo: Demo) -> str:
     """Say how many of the planted errors the first round puts within the first N and 2N looks."""
     queue = LiveOrder(project.predictions(1)).queue()
     count = len(demo.planted)
     once, twice = (found_within(queue, demo.planted, looks) for looks in (count, 2 * count))
     return (
-        f"{count} of {len(queue)} labels were planted wrong. Ranked by the first round, {once} of them "
+        f"{count} of {len(queue):,} labels were planted wrong. Ranked by the first round, {once} of them "
         f"({once / count:.0%}) stand in the first {count} images, {twice} ({twice / count:.0%}) in the first "
         f"{2 * count}."
     )

@@ -91,7 +91,7 @@ class Keeper:
             else ""
         )
         images = "1 picture" if self.kept == 1 else f"{self.kept:,} pictures"
-        return f"Kept {images} of less than {percent(self.below)} in {self.folder}.{full}"
+        return f"Kept {images} in {self.folder}, less than {percent(self.below)} sure.{full}"
 
     def _put(self, data: bytes, told: Mapping[str, object], *, label: str) -> Path | None:
         digest, sidecar = digest_of_bytes(data), json.dumps(told, ensure_ascii=False).encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +34,16 @@ def opened(folder: Path) -> Project:
 def row(*cells: str) -> None:
     """Write one line of a table."""
     typer.echo("\t".join(plain(cell) for cell in cells))
+
+
+def rows(lines: Iterable[tuple[str, ...]], *, none: str) -> None:
+    """Write a table; if it has no lines, say so on stderr, and stdout stays empty for programs."""
+    there = False
+    for cells in lines:
+        row(*cells)
+        there = True
+    if not there:
+        typer.echo(none, err=True)
 
 
 def say(receipt: Receipt, *, undecided: bool = False) -> None:

@@ -22,7 +22,7 @@ def _cleaner(*words: object) -> subprocess.CompletedProcess[str]:
 def test_the_demo_finds_the_planted_errors_and_a_second_start_reuses_it(tmp_path: Path) -> None:
     first = _cleaner("demo", tmp_path / "demo", "--check")
     assert first.returncode == 0, first.stderr
-    assert "90 of 1797 labels were planted wrong" in first.stdout
+    assert "90 of 1,797 labels were planted wrong" in first.stdout
     assert _first_share(first.stdout) >= 0.8
     again = _cleaner("demo", tmp_path / "demo", "--check")
     assert "Reusing" in again.stdout
@@ -65,6 +65,12 @@ def _here(*words: object) -> Any:
 
 def test_removed_images_are_listed_put_back_and_destroyed(folder, tmp_path: Path) -> None:
     root = folder(each=4)
+    for words, said in (
+        (["trash", "list"], "The trash is empty."),
+        (["history"], "Nothing was applied yet."),
+    ):
+        nothing = _here(*words, root)
+        assert (nothing.stdout, nothing.stderr) == ("", f"{said}\n")
     project = Project.open(root, by="ann")
     project.decide(["black/000.png", "black/001.png", "teddy/000.png"], "delete")
     (root / "teddy" / "000.txt").write_text("a teddy")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.elsewhere import Elsewhere
 from cleaner.app.panels.late import Late
 from cleaner.app.panels.parts import button, figure, picture_of, sentence, table
+from cleaner.app.panels.train import Train
 from cleaner.app.panels.trash import TrashBox
 from cleaner.app.panels.use import answers_view, ask_uploads
 from cleaner.app.server import dashboard as server
@@ -32,6 +34,7 @@ from cleaner.catalog.scan import scan
 from cleaner.errors import CleanerError, InputError, Stopped
 from cleaner.progress import Progress, quiet
 from cleaner.types import Epoch, Finding, Operation, Plan, Receipt, Refusal, Round, TrainConfig
+from tests.support.rounds import round_without_training
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
 
@@ -101,6 +104,44 @@ def test_the_options_of_a_training_are_hidden_until_their_button_is_pressed() ->
         next(made for made in _all(dashboard, widgets.Button) if made.description == name).click()
         fields = next(box for box in _all(dashboard, widgets.VBox) if _field(box, "epochs (0: auto)"))
         assert (fields.layout.display != "none") is shown
+
+
+def test_what_is_typed_is_sent_as_a_whole_so_that_no_click_overtakes_its_last_letters() -> None:
+    dashboard = Dashboard()
+    for step in ("Choose", "Train", "Use"):
+        dashboard.go(step)
+    typed = {made.description: made for made in _all(dashboard, widgets.Text) if made.description}
+    assert typed.keys() >= {"you are", "or its path", "architecture", "weights", "folder", "write to"}
+    assert [name for name, made in typed.items() if made.continuous_update] == []
+
+
+def test_the_button_to_be_pressed_next_stands_out_and_the_demo_is_never_mirrored(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    desk = Desk(go=lambda _: None)
+    train = Train(desk)
+    desk.listen(train.refresh)
+
+    def due() -> list[str]:
+        return [made.description for made in _all(train.view, widgets.Button) if made.button_style]
+
+    def mirrored() -> bool:
+        return bool(next(made.value for made in _all(train.view, widgets.Checkbox)))
+
+    root = folder(each=4)
+    demo = Path(shutil.copytree(root, tmp_path / "demo" / "digits"))
+    (demo.parent / "truth.csv").write_text("path,given,true\n")
+    desk.open(Project.open(demo))
+    assert not mirrored()
+    desk.open(Project.open(root))
+    assert mirrored()
+    assert due() == ["Train round 1"]
+    project = round_without_training(root)
+    desk.open(project)
+    assert due() == ["Next: review"]
+    project.decide([project.catalog.ids[0]], "keep")
+    desk.changed()
+    assert due() == ["Train round 2"]
 
 
 def _all(widget: widgets.Widget, kind: type[widgets.Widget]) -> list[widgets.Widget]:
@@ -398,8 +439,8 @@ def test_findings_are_counted_by_kind_and_shown_with_pictures(folder: Callable[.
     (root / "teddy" / "bad.png").write_bytes(b"nonsense")
     project = Project.open(root)
     html = findings_view(project.verify(), picture=lambda key: picture_of(project, key))
-    assert "not an image: 1</summary>" in html
-    assert "duplicate: 2</summary>" in html
+    assert "<summary>not an image: 1 <span class='cleaner-meaning'>The file is of another kind" in html
+    assert "<summary>duplicate: 2 <span" in html
     assert html.count("data:image/jpeg") == 2
     assert "<details class='cleaner-fold'><summary>" in html  # folded away until asked for
     samples = samples_view(project.catalog, picture=lambda key: picture_of(project, key))

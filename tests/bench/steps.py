@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -116,6 +116,10 @@ class Keyboard:
     page: Page
     unseen: set[str] = field(default_factory=set)
     walked: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # the browser is told to hand over its file choosers before a key is pressed, or the key may be first
+        self.page.on("filechooser", lambda _: None)
 
     def press(self, name: str | re.Pattern[str]) -> None:
         self._walk(self.page.get_by_role("button", name=name, exact=isinstance(name, str)).last, str(name))
@@ -282,11 +286,16 @@ def opened(surface: str, browser: Browser, place: Path, *, by: str) -> Iterator[
         expect(first).to_be_visible(timeout=LONG)
         idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")
         expect(idle.first).to_be_visible(timeout=LONG)
-        if by == "mouse":
-            first.click()
-            page.get_by_role("button", name=re.compile("^Run")).first.click()
-        else:
-            page.keyboard.press("Control+Enter")
+        shown, tries = page.get_by_role("heading", name="Choose a folder").last, 3
+        while not shown.is_visible() and tries:  # a kernel that has just been started may forget a cell
+            tries -= 1
+            if by == "mouse":
+                first.click()
+                page.get_by_role("button", name=re.compile("^Run")).first.click()
+            else:
+                page.keyboard.press("Control+Enter")
+            with suppress(Error):
+                shown.wait_for(timeout=LONG / 8)
         yield page
         page.close()
 

@@ -150,7 +150,7 @@ def findings_view(found: tuple[Finding, ...], *, picture: Picture = lambda _: No
     for finding in found:
         kinds.setdefault(finding.kind, []).append(finding)
     folds = (
-        fold(f"{kind}: {len(some):,}", sentence(KINDS.get(kind, "")) + _of_kind(some, picture))
+        fold(f"{kind}: {len(some):,}", _of_kind(some, picture), meaning=KINDS.get(kind, ""))
         for kind, some in kinds.items()
     )
     return sentence(f"{count(len(found), 'finding')}; a click on a line shows them:") + "".join(folds)

@@ -63,7 +63,7 @@ class Choose:
         self._reopen = button("Open", tooltip="Go on with this one")
         self._reopen.on_click(lambda _: self._open(self._recent.value))
         self._made: Path | None = None
-        self._demo = button("Try the demo", tooltip="1,797 handwritten digits, 5 % of them labelled wrong")
+        self._demo = button("Try the demo", tooltip="Its images are made where you begin to look")
         self._demo.on_click(lambda _: self._build_demo())
         self._next = button("Next: check", primary=True)
         self._next.on_click(lambda _: desk.go("Check"))
@@ -85,6 +85,9 @@ class Choose:
                 self._chooser,
                 named,
                 self._last,
+                block(
+                    sentence("Or try it on 1,797 handwritten digits, 5 % of them labelled wrong on purpose:")
+                ),
                 self._runner.view,
                 self._next,
             ]

@@ -71,10 +71,11 @@ def figures(shown: Sequence[str]) -> str:
     return f"<div class='cleaner-figures'>{''.join(shown)}</div>" if shown else ""
 
 
-def fold(title: str, inner: str, *, opened: bool = False) -> str:
+def fold(title: str, inner: str, *, meaning: str = "", opened: bool = False) -> str:
     """Show a title that opens and closes what is below it; `inner` is HTML of this module."""
     state = " open" if opened else ""
-    return f"<details class='cleaner-fold'{state}><summary>{escape(title)}</summary>{inner}</details>"
+    more = f" <span class='cleaner-meaning'>{escape(meaning)}</span>" if meaning else ""
+    return f"<details class='cleaner-fold'{state}><summary>{escape(title)}{more}</summary>{inner}</details>"
 
 
 def beside(drawings: Sequence[tuple[str, str]]) -> str:

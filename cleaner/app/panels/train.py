@@ -11,6 +11,7 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from cleaner.app.byhand import RateSearch
+from cleaner.app.demo import is_demo
 from cleaner.app.engine import load_library
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.elsewhere import Elsewhere
@@ -41,6 +42,7 @@ class Train:
         self._desk = desk
         self._options = Options()
         self._shown: Round | None = None
+        self._begun: Path | None = None
         self._train = button("Train", tooltip="Train on the images as they are now", primary=True)
         self._next = button("Next: review", primary=True)
         self._compare = button("Compare the rounds", tooltip="What got better since the first round")
@@ -148,9 +150,11 @@ class Train:
         self._elsewhere.refresh()
         idle = self._desk.is_open and not (self._desk.busy or self._elsewhere.running)
         self._train.disabled = self._find_lr.disabled = not idle
+        self._point_at(self._next if rounds and not self._decided_since(rounds[-1]) else self._train)
         if self._desk.busy:
             return
         if not rounds:
+            self._begin()
             self._last.value = self._notes.value = self._curves.value = self._confused.value = ""
             return
         last = rounds[-1]
@@ -161,6 +165,21 @@ class Train:
         self._curves.value = curves(last.epochs)
         self._last.value = sentence(round_line(last))
         self._notes.value = "".join(sentence(said, tone="warn") for said in (*last.notes, *last.advice))
+
+    def _decided_since(self, last: Round) -> bool:
+        """Say whether there is something new to learn from since a round was trained."""
+        return any(decision.at > last.finished for decision in self._desk.project.decisions().values())
+
+    def _point_at(self, due: widgets.Button) -> None:
+        """Let that one of the two buttons stand out that is to be pressed next."""
+        for each in (self._train, self._next):
+            each.button_style = "primary" if each is due else ""
+
+    def _begin(self) -> None:
+        """Start from the options that suit a dataset on which nothing was trained yet."""
+        if self._desk.is_open and self._desk.project.root != self._begun:
+            self._begun = self._desk.project.root
+            self._options.mirror(not is_demo(self._begun))  # a mirrored digit is another digit
 
 
 def confusion_view(project: Project) -> str:
@@ -196,9 +215,16 @@ class Options:
     def __init__(self) -> None:
         style = {"description_width": "110px"}
         self._modes = widgets.Dropdown(options=list(MODES), description="mode", style=style)
-        self._arch = widgets.Text("resnet34", description="architecture", style=style)
+        # sent as a whole: or a quick hand's click would overtake the last letters
+        self._arch = widgets.Text(
+            "resnet34", description="architecture", style=style, continuous_update=False
+        )
         self._weights = widgets.Combobox(
-            value="pretrained", options=WEIGHTS, description="weights", style=style
+            value="pretrained",
+            options=WEIGHTS,
+            description="weights",
+            style=style,
+            continuous_update=False,
         )
         self._epochs = widgets.BoundedIntText(0, min=0, max=1000, description="epochs (0: auto)", style=style)
         self._size = widgets.BoundedIntText(0, min=0, max=1024, description="size (0: auto)", style=style)
@@ -241,6 +267,10 @@ class Options:
         folded = self._inside.layout.display == "none"
         self._inside.layout.display = "" if folded else "none"
         self._fold.description = "Hide the options" if folded else "Options"
+
+    def mirror(self, same: bool) -> None:
+        """Say whether mirrored images mean the same."""
+        self._flip.value = same
 
     def take_rate(self, rate: float) -> None:
         """Fill in a learning rate, as exact as a person would say it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipywidgets as widgets
+from rich import filesize
 
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import block, button, figure, figures, picture_of, sentence
@@ -41,14 +42,12 @@ class TrashBox:
         for start in self._runner.starts:
             start.layout.display = "" if held else "none"
         self._chosen.options = [image.id for image in held]
-        size = sum(image.bytes for image in held) / 1e6
+        size = filesize.decimal(sum(image.bytes for image in held))
         shown = [
             figure(picture_of(self._desk.project, image.id), caption=f"{image.path}, by {image.by}")
             for image in held[:SHOWN]
         ]
-        self._shown.value = sentence(f"In the trash: {count(len(held), 'image')}, {size:.1f} MB.") + figures(
-            shown
-        )
+        self._shown.value = sentence(f"In the trash: {count(len(held), 'image')}, {size}.") + figures(shown)
         self._refresh_buttons()
 
     def _refresh_buttons(self) -> None:
