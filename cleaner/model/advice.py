@@ -88,7 +88,7 @@ def _too_high(epochs: Sequence[Epoch], *, rate: float, classes: int) -> str:
     return (
         f"The learning rate {rate:g} is too high: the validation loss was {worst.valid_loss:,.1f} after "
         f"epoch {worst.number}, and guessing costs {guessing:.1f}; "
-        f"train again with lr={min(rate / 10, USUAL_RATE):g}."
+        f"train again with {min(rate / 10, USUAL_RATE):g}."
     )
 
 
@@ -104,8 +104,12 @@ def _overfitting(epochs: Sequence[Epoch], *, planned: int, classes: int, held_ou
     return (
         f"The network overfits: its error rate on the held-out images was {best.error_rate:.1%} after epoch "
         f"{best.number} and is {last.error_rate:.1%} after epoch {last.number}; train again with "
-        f"epochs={max(best.number, 1)}, after correcting wrong labels or adding images."
+        f"{_epochs(max(best.number, 1))}, after correcting wrong labels or adding images."
     )
+
+
+def _epochs(number: int) -> str:
+    return f"{number} {'epoch' if number == 1 else 'epochs'}"
 
 
 def _doubt(first: Epoch, second: Epoch, *, held_out: int) -> float:
@@ -118,8 +122,8 @@ def _too_few(epochs: Sequence[Epoch], *, planned: int, rate: float, classes: int
     last = epochs[-1]
     if last.number < planned or last.train_loss < BY_HEART * last.valid_loss:
         return ""
-    many = f"{planned} {'epoch was' if planned == 1 else 'epochs were'} too few"
-    remedy = f"train again with epochs={max(2 * planned, 4)}."
+    many = f"{_epochs(planned)} {'was' if planned == 1 else 'were'} too few"
+    remedy = f"train again with {_epochs(max(2 * planned, 4))}."
     if _still_falling(epochs):
         return (
             f"{many}: in the last one the validation loss still fell from {epochs[-2].valid_loss:.3f} to "
@@ -151,7 +155,7 @@ def _too_low(epochs: Sequence[Epoch], *, planned: int, rate: float) -> str:
         return ""
     return (
         f"The learning rate {rate:g} is too low: in {len(epochs)} epochs the training loss only came from "
-        f"{first.train_loss:.2f} to {last.train_loss:.2f}; train again with lr={USUAL_RATE:g}."
+        f"{first.train_loss:.2f} to {last.train_loss:.2f}; train again with {USUAL_RATE:g}."
     )
 
 

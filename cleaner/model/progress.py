@@ -160,7 +160,7 @@ class Watch(Callback):  # type: ignore[misc]  # fastai is untyped
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The loss became {loss} in epoch {self.history.number}; "
-                f"give a lower learning rate than {self.rate:g}, for example lr={self.rate / 10:g}."
+                f"give a lower learning rate than {self.rate:g}, for example {self.rate / 10:g}."
             )
 
 
