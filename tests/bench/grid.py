@@ -235,8 +235,11 @@ def ours(bench: Bench, *, flips: int, cell: str) -> float:
 
 
 def judged(page: Page) -> tuple[list[float], list[float]]:
-    """Judge a hundred pictures on several pages; return the milliseconds until drawn and until saved."""
+    """Judge a hundred pictures on the first pages; return the milliseconds until drawn and until saved."""
     times: list[list[float]] = []
+    while page.evaluate("first()") > 1:
+        page.evaluate("turn('PageUp')")
+        page.wait_for_timeout(300)
     while len(times) < VERDICTS:
         times += [page.evaluate("judge('x')") for _ in range(20)]
         page.wait_for_timeout(300)
