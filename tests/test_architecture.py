@@ -35,6 +35,7 @@ MAY_IMPORT = {
         "sqlalchemy",
         "ipywidgets",
         "ipyfilechooser",
+        "jupyter_server",
         "typer",
         "rich",
         "PIL",

@@ -173,6 +173,7 @@ def _start(
         "Voila.port": port,
         "Voila.port_retries": 0,
         "Voila.auto_token": asks,  # that is, the one in JUPYTER_TOKEN: a command line is for all to read
+        "Voila.kernel_websocket_connection_class": "cleaner.app.prompt.PromptConnection",
         "Voila.tornado_settings": {"websocket_max_message_size": LARGEST},
         "VoilaConfiguration.theme": theme,
         "VoilaConfiguration.file_allowlist": [],
