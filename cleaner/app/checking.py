@@ -30,7 +30,7 @@ from cleaner.ranking.pixelcopies import links
 from cleaner.types import Catalog, Finding, Ints, Round, Split, Strings
 
 _FILE = "copies.json"
-LIMIT = 100_000  # images; comparing so many takes a quarter of an hour, twice as many an hour
+LIMIT = 100_000  # images; comparing so many takes minutes on two cores, twice as many four times that
 
 
 class Check:
