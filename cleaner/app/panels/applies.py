@@ -10,7 +10,7 @@ from cleaner.app.settings import may_not_apply
 from cleaner.app.words import count, moment, receipt_line
 from cleaner.changes.records import Applied
 from cleaner.progress import Report, Stop
-from cleaner.types import Receipt
+from cleaner.types import Plan, Receipt
 
 
 class Applies:
@@ -54,6 +54,15 @@ def line(applied: Applied) -> str:
     batch = applied.batch
     stands = "all undone" if not applied.standing else f"{applied.standing:,} of them stand"
     return f"{moment(batch.at)}, by {batch.by}: {count(batch.total, 'change')}, {stands}"
+
+
+def carry_out(plan: Plan, *, desk: Desk, runner: Runner) -> None:
+    """Apply a plan in the background, and say what was done."""
+
+    def work(report: Report, stopped: Stop) -> Receipt:
+        return desk.project.apply(plan, report=report, stopped=stopped)
+
+    runner.run(work, on_done=said)
 
 
 def said(receipt: Receipt) -> tuple[str, str]:

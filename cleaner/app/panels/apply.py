@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
-from cleaner.app.panels.applies import Applies, said
+from cleaner.app.panels.applies import Applies, carry_out, said
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import (
     beside,
@@ -91,12 +91,7 @@ class Apply:
         self._shown.value = plan_view(project, self._plan)
 
     def _on_apply(self) -> None:
-        plan = self._plan
-
-        def work(report: Report, stopped: Stop) -> Receipt:
-            return self._desk.project.apply(plan, report=report, stopped=stopped)
-
-        self._runner.run(work, on_done=said)
+        carry_out(self._plan, desk=self._desk, runner=self._runner)
 
     def _on_undo(self) -> None:
         def work(report: Report, stopped: Stop) -> Receipt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from cleaner.app.panels.applies import said
+from cleaner.app.panels.applies import carry_out
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import block, button, sentence, table
 from cleaner.app.project import Project
@@ -13,7 +13,7 @@ from cleaner.app.sides import leaking
 from cleaner.app.words import count, put_line
 from cleaner.changes.plan import summary
 from cleaner.progress import Report, Stop
-from cleaner.types import SPLITS, Plan, Receipt
+from cleaner.types import SPLITS, Plan
 
 SHOWN = 20  # files to be moved; the rest are counted
 
@@ -79,12 +79,7 @@ class Leaks:
         self._runner.run(work, on_done=done)
 
     def _on_move(self) -> None:
-        plan = self._plan
-
-        def work(report: Report, stopped: Stop) -> Receipt:
-            return self._desk.project.apply(plan, report=report, stopped=stopped)
-
-        self._runner.run(work, on_done=said)
+        carry_out(self._plan, desk=self._desk, runner=self._runner)
 
     def _on_undo(self) -> None:
         def work(_: Report, __: Stop) -> bool:
