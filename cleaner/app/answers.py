@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from cleaner.catalog.pixels import THREADS
 from cleaner.errors import InputError, Stopped, UnreadableImage
 from cleaner.progress import Progress, Report, Stop
+from cleaner.serve.classifier import Prediction, best_first
 from cleaner.types import SIDECARS, Floats
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Images: TypeAlias = "str | Path | Sequence[str | Path]"
-Prediction: TypeAlias = tuple[tuple[str, float], ...]  # classes with probabilities, best first
 Keep: TypeAlias = Callable[[Path, Prediction], object]
 
 
@@ -96,12 +96,6 @@ class Answers:
     def _repr_html_(self) -> str:
         html: str = self.frame()._repr_html_()
         return html
-
-
-def best_first(classes: Sequence[str], probs: Floats) -> Prediction:
-    """Put probabilities [K] beside their classes, the highest first."""
-    order = np.argsort(-probs, kind="stable")
-    return tuple((classes[code], float(probs[code])) for code in order)
 
 
 def found(images: Images) -> Found:

@@ -1,7 +1,8 @@
-"""What the service needs of a model: a Protocol, so that it imports no stage and no framework."""
+"""What the service needs of a model, a Protocol without any framework, and what it answers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -24,6 +25,12 @@ class Keep(Protocol):
         Returns where it lies, in the folder of its class; None where it is not kept now, for a disputed one
         only because there is no room. Raises OSError where the disk fails.
         """
+
+
+def best_first(classes: Sequence[str], row: Floats) -> Prediction:
+    """Pair K classes with their probabilities [K], the highest first, equals in the order of the classes."""
+    order = np.argsort(-row, kind="stable")
+    return tuple((classes[at], float(row[at])) for at in order)
 
 
 class Classifier(Protocol):

@@ -17,13 +17,12 @@ import numpy as np
 from cleaner.errors import CleanerError, UnreadableImage
 from cleaner.serve.batching import Batches, Pixels
 from cleaner.serve.capacity import Capacity
-from cleaner.serve.classifier import Classifier, Keep, Prediction
+from cleaner.serve.classifier import Classifier, Keep, Prediction, best_first
 from cleaner.serve.logs import Log
 from cleaner.serve.measures import Measures
 from cleaner.serve.pictures import check_picture
 from cleaner.serve.problems import Problem, busy
 from cleaner.serve.settings import Limits
-from cleaner.types import Floats
 
 T = TypeVar("T")
 
@@ -138,9 +137,3 @@ class Engine:
             keep(bytes(data), prediction)
         except Exception as error:  # noqa: BLE001  a full disk must not cost the answer
             self._log.error("keep", error)
-
-
-def best_first(classes: Sequence[str], row: Floats) -> Prediction:
-    """Pair K classes with their probabilities [K], the highest first, equals in the order of the classes."""
-    order = np.argsort(-row, kind="stable")
-    return tuple((classes[at], float(row[at])) for at in order)

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 import ipywidgets as widgets
 
-from cleaner.app.answers import Answers, Prediction
+from cleaner.app.answers import Answers
 from cleaner.app.finished import FinishedModel
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import answer_row, block, button, heading, sentence, table
@@ -21,6 +21,7 @@ from cleaner.app.words import count
 from cleaner.catalog.thumbnails import small
 from cleaner.errors import InputError, Refused, UnreadableImage
 from cleaner.progress import Progress, Report, Stop
+from cleaner.serve.classifier import Prediction
 
 SHOWN = 48  # answers with pictures; the rest are counted
 BARS = 3  # classes shown for each image
