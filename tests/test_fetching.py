@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -249,11 +248,10 @@ def test_special_addresses_are_not_public(address: str) -> None:
 
 
 def test_many_threads_may_fetch_at_once(server) -> None:
-    server.behaviours["/slow"] = lambda line: (time.sleep(0.2), line.sendall(answer(b"x")))
+    url = server.serve_late("/slow", b"x", seconds=0.2)
     found: list[bytes] = []
     work = [
-        threading.Thread(target=lambda: found.append(fetch(server.url("/slow"), allow_private=True).data))
-        for _ in range(8)
+        threading.Thread(target=lambda: found.append(fetch(url, allow_private=True).data)) for _ in range(8)
     ]
     for thread in work:
         thread.start()

@@ -266,10 +266,7 @@ def test_private_addresses_are_refused_unless_allowed(tmp_path, server) -> None:
 
 
 def test_no_host_gets_more_at_once_than_it_should_nor_faster(tmp_path, server) -> None:
-    urls = [server.serve(f"/{n}.jpg", picture(n)) for n in range(8)]
-    for n in range(8):
-        body = answer(picture(n))
-        server.behaviours[f"/{n}.jpg"] = lambda line, body=body: (time.sleep(0.15), line.sendall(body))
+    urls = [server.serve_late(f"/{n}.jpg", picture(n), seconds=0.15) for n in range(8)]
     _get(tmp_path, *urls, manners=Manners(at_once=8, per_host=2, gap=0.05))
     assert server.busiest == 2
     gaps = [later - sooner for sooner, later in zip(server.times, server.times[1:], strict=False)]

@@ -119,7 +119,7 @@ def test_the_log_is_a_line_of_json_for_each_request_without_what_was_sent() -> N
         client.get("/classes", headers={"Authorization": "Bearer wrong-horse"})
         client.get("/classify-url?url=https://example.org/?key=private-key")
         client.get("/a%0D%0Ab\u2028")
-        lines, text = running.lines(), running.written.getvalue()
+    lines, text = running.lines(), running.written.getvalue()  # whole once the service has ended
     assert [(line["path"], line["status"]) for line in lines if line["event"] == "request"] == [
         ("/classify", 200),
         ("/classes", 401),

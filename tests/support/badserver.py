@@ -35,7 +35,10 @@ def answer(body: bytes, *, status: str = "200 OK", length: int | None = None, **
 
 
 class BadServer:
-    """The server: `behaviours` by path, `asked` counts requests by path, `busiest` is the most at once."""
+    """The server: `behaviours` by path, `asked` counts requests by path, `busiest` is the most at once.
+
+    Only requests answered late are counted, and only until the answer begins: whoever has an answer is not.
+    """
 
     def __init__(self) -> None:
         self.behaviours: dict[str, Callable[[socket], Any]] = dict(_BEHAVIOURS)
@@ -53,6 +56,17 @@ class BadServer:
     def serve(self, path: str, body: bytes, **headers: str) -> str:
         """Answer a path properly; return its URL."""
         self.behaviours[path] = lambda line: line.sendall(answer(body, **headers))
+        return self.url(path)
+
+    def serve_late(self, path: str, body: bytes, *, seconds: float) -> str:
+        """Answer a path properly after a while; return its URL."""
+
+        def late(line: socket) -> None:
+            with self._counted():
+                time.sleep(seconds)
+            line.sendall(answer(body))
+
+        self.behaviours[path] = late
         return self.url(path)
 
     def answer_in_turn(self, path: str, *answers: bytes) -> str:
@@ -73,11 +87,16 @@ class BadServer:
             self.asked[path] += 1
             self.times.append(time.monotonic())
             self.heads.append(head.decode())
+        with contextlib.suppress(OSError):
+            self.behaviours.get(path, lambda it: it.sendall(answer(b"", status="404 No")))(line)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self.lock:
             self.busy += 1
             self.busiest = max(self.busiest, self.busy)
         try:
-            with contextlib.suppress(OSError):
-                self.behaviours.get(path, lambda it: it.sendall(answer(b"", status="404 No")))(line)
+            yield
         finally:
             with self.lock:
                 self.busy -= 1
