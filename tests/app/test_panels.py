@@ -45,7 +45,7 @@ def _texts(widget: widgets.Widget) -> str:
 
 
 def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "nothing happened"
         time.sleep(0.01)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -196,10 +195,8 @@ def test_what_was_removed_from_the_dataset_does_not_come_back(tmp_path, server) 
 
 def test_a_stop_keeps_what_is_there_and_the_next_call_goes_on(tmp_path, server) -> None:
     urls = [server.serve(f"/{n}.jpg", picture(n)) for n in range(6)] + [server.url("/hang")]
-    asked = threading.Event()
-    threading.Timer(0.7, asked.set).start()
     with pytest.raises(Stopped):
-        _get(tmp_path, *urls, stopped=asked.is_set, limits=Limits(seconds=60))
+        _get(tmp_path, *urls, stopped=lambda: len(_files(tmp_path)) == 6, limits=Limits(seconds=60))
     assert len(_files(tmp_path)) == 6
     server.serve("/hang", picture(7))
     assert [outcome.result for outcome in _get(tmp_path, *urls)] == ["kept"] * 7

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import time
 
 import pytest
 
@@ -147,9 +148,12 @@ def test_killed_at_random_moments_again_and_again(new_world, sidecars, mixed, fa
             world.apply(world.plan(*mixed, sidecars=True))
             world.undo()
 
+    begun = time.perf_counter()
+    completed(world, mixed)
+    while_at_it = 2 * (time.perf_counter() - begun)  # in a child, which first has to be born
     found = set()
     for _ in range(RUNS):
-        killed_after(chance.uniform(0.0, 0.06), work, engine=world.engine)
+        killed_after(chance.uniform(0.0, while_at_it), work, engine=world.engine)
         found.add(world.recover())
         world.assert_agrees(before)
     completed(world, mixed)
