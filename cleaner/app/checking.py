@@ -44,7 +44,7 @@ class Check:
         chosen: Callable[[], Mapping[str, Split]],
     ) -> None:
         self._source, self._home, self._moved, self._chosen = source, source.home, moved, chosen
-        self._by_model: tuple[int, str, tuple[Finding, ...]] | None = None
+        self._by_model: tuple[int, Catalog, tuple[Finding, ...]] | None = None
 
     def __call__(
         self, known: Catalog | None, *, report: Report, stopped: Stop
@@ -75,11 +75,12 @@ class Check:
         if catalog is None or not rounds:
             return ()
         number = rounds[-1].number
-        if self._by_model is None or self._by_model[:2] != (number, catalog.digest()):
+        known = self._by_model
+        if known is None or known[0] != number or known[1] is not catalog:
             features = load_features(round_folder(self._home / "rounds", number))
             found = [] if features is None else by_features(self._home, catalog, features)
-            self._by_model = number, catalog.digest(), tuple(found)
-        return self._by_model[2]
+            known = self._by_model = number, catalog, tuple(found)
+        return known[2]
 
     def _twice(
         self, listed: Catalog, sketches: Sketches, *, report: Report, stopped: Stop
