@@ -26,7 +26,7 @@ from cleaner.catalog.sketches import Sketched, Sketches
 from cleaner.catalog.store import save_catalog
 from cleaner.progress import Report, Stop
 from cleaner.ranking.copies import copies, joined
-from cleaner.ranking.pixelcopies import links
+from cleaner.ranking.pixelcopies import Links, links
 from cleaner.types import Catalog, Finding, Ints, Round, Split, Strings
 
 _FILE = "copies.json"
@@ -131,10 +131,12 @@ def _compared(catalog: Catalog, seen: Sketched, *, home: Path, report: Report, s
     """Compare all pictures, unless all of them were compared before; return the groups of copies [N]."""
     if not set(catalog.digests) <= set(_kept(home)["compared"]):
         _, rows = np.unique(catalog.digests.astype(str), return_index=True)
-        sizes = np.stack([catalog.widths[rows], catalog.heights[rows]], axis=1)
-        found = links(seen.grey[rows], sizes, report=report, stopped=stopped)
-        looks = np.unique(seen.looks[rows].astype(str), return_inverse=True)[1]
-        _keep(home, digests=catalog.digests[rows], groups=copies(found, equal=looks))
+        _, first, looks = np.unique(seen.looks[rows].astype(str), return_index=True, return_inverse=True)
+        shown = rows[first]  # each picture once, in however many files it lies
+        sizes = np.stack([catalog.widths[shown], catalog.heights[shown]], axis=1)
+        found = links(seen.grey[shown], sizes, report=report, stopped=stopped)
+        of_files = Links(first[found.one], first[found.other], found.distances)
+        _keep(home, digests=catalog.digests[rows], groups=copies(of_files, equal=looks))
     return known_copies(home, catalog.digests)
 
 

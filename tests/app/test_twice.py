@@ -61,6 +61,18 @@ def test_copies_are_found_those_of_two_labels_first(root: Path) -> None:
     assert [groups.index(group) for group in groups] == [0, 0, 2, 2, 4, 4, 6, 6]  # side by side
 
 
+def test_a_copy_is_found_among_the_same_pixels_in_many_files(root: Path) -> None:
+    for name in ("02", "small"):
+        data = (root / "owl" / f"{name}.png").read_bytes()
+        for number in range(25):
+            (root / "owl" / f"{name} {number:02d}.png").write_bytes(data + bytes([number]))
+    Project.open(root).verify()
+    project = Project.open(root)
+    groups = dict(zip(project.catalog.ids, known_copies(project.home, project.catalog.digests), strict=True))
+    assert len({group for item, group in groups.items() if item.startswith(("owl/02", "owl/small"))}) == 1
+    assert groups["owl/02.png"] != groups["owl/04.png"]
+
+
 def test_the_largest_of_several_copies_is_the_one_to_keep(root: Path) -> None:
     by_item = {finding.item: finding for finding in Project.open(root).verify()}
     large, small = by_item["owl/02.png"], by_item["owl/small.png"]
