@@ -1,4 +1,4 @@
-"""Times a dataset of very many small files: first check, rescans, saving and loading; and their memory.
+"""Times a project of very many small files: opening, first check and rescans; and their memory.
 
 `python tests/bench/million.py` makes a million files in a temporary folder (4 GB of blocks) and removes them.
 Each step runs in a process of its own, so that its peak of memory is its own.
@@ -23,8 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from PIL import Image
 
-from cleaner.catalog.scan import scan
-from cleaner.catalog.store import load_catalog, save_catalog
+from cleaner import Project
 
 EACH = 1000  # files in a folder
 
@@ -57,24 +56,20 @@ def change(root: Path, *, every: int) -> None:
 
 
 def step(name: str, root: Path) -> None:
-    """Do one step and say what it took."""
-    kept = root / ".cleaner" / "catalog.npz"
-    kept.parent.mkdir(exist_ok=True)
+    """Open the dataset as a project, check it, and say what both took."""
     at_rest = _memory()
     start = time.perf_counter()
-    loaded = load_catalog(kept, root=root)
-    took_loading = time.perf_counter() - start
+    project = Project.open(root)
+    opened = time.perf_counter() - start
     start = time.perf_counter()
-    catalog, findings = scan(root, known=loaded[0] if loaded else None)
+    findings = project.verify()
     took = time.perf_counter() - start
-    start = time.perf_counter()
-    save_catalog(catalog, findings, kept)
-    took_saving = time.perf_counter() - start
+    catalog, kept = project.catalog, project.home / "catalog.npz"
     each = (_memory() - at_rest) / max(len(catalog), 1)
     print(
-        f"{name:28} {took:7.1f} s  load {took_loading:5.1f} s  save {took_saving:5.1f} s  "
-        f"peak {each:6,.0f} bytes per item  {len(catalog):,} images, {len(catalog.departed):,} departed, "
-        f"{len(findings):,} findings; file {kept.stat().st_size / max(len(catalog), 1):.0f} bytes per item",
+        f"{name:28} open {opened:5.1f} s  check {took:7.1f} s  peak {each:6,.0f} bytes per item  "
+        f"{len(catalog):,} images, {len(catalog.departed):,} departed, {len(findings):,} findings; "
+        f"file {kept.stat().st_size / max(len(catalog), 1):.0f} bytes per item",
         flush=True,
     )
 
