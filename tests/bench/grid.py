@@ -67,6 +67,7 @@ TRAINING = """
 import sys, threading
 sys.path.insert(0, {root!r})
 from cleaner import Project, TrainConfig
+from cleaner.app.background import Task
 project = Project.open({photos!r}, home={kept!r}, by="bench")
 project.train(TrainConfig(weights="scratch", size=32, epochs=1, folds=0))
 learning = threading.Event()
@@ -74,7 +75,8 @@ def report(progress):
     if progress.phase == "training":
         learning.set()
 long = TrainConfig(weights="scratch", size=128, epochs=1000, folds=0)
-threading.Thread(target=project.train, args=[long], kwargs=dict(report=report), daemon=True).start()
+work = lambda _, stopped: project.train(long, report=report, stopped=stopped)
+task = Task(work, on_progress=report, on_end=lambda _: None)
 learning.wait(600)
 project.review(page_size={size})
 """
