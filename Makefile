@@ -66,6 +66,7 @@ bench: $(READY)
 
 grid: $(READY)
 	@PYTHONPATH=. $(BIN)/python tests/bench/grid.py $(ARGS)
+	@PYTHONPATH=. $(BIN)/python tests/bench/many.py
 
 lock: | $(UV)
 	@$(UV) pip compile -q pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \
