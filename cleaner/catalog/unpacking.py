@@ -5,11 +5,11 @@ A file appears under its name only when it is whole; nothing there is ever overw
 
 from __future__ import annotations
 
-import io
 from hashlib import blake2b
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from cleaner.catalog.pictures import kind_of
+from cleaner.errors import UnreadableImage
 
 IN_ONE_FOLDER = 1000
 
@@ -28,7 +28,6 @@ def unpacked(data: bytes, *, folder: Path, number: int) -> Path:
 
 def _suffix(data: bytes) -> str:
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return f".{(image.format or 'bin').lower()}"
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+        return kind_of(data)
+    except UnreadableImage:
         return ".bin"  # the check says what is wrong with it

@@ -14,6 +14,7 @@ import pytest
 
 from cleaner.catalog.packed import is_packed, unpack
 from cleaner.catalog.table import Table, list_table
+from cleaner.catalog.unpacking import unpacked
 from cleaner.errors import InputError
 from tests.support.badfiles import encoded, photograph
 
@@ -54,6 +55,12 @@ def test_pictures_in_a_file_of_hugging_face_are_files_with_the_names_of_its_clas
     kinds = [finding.kind for finding in listing.findings]
     assert kinds == ["no label", "no label", "columns"]
     assert "files in the column 'image', labels in 'label'" in listing.findings[-1].detail
+
+
+@pytest.mark.parametrize("data", [b"P6 x 1 255 ", b"P5", b"Pf 1 1 x", b"BM", b"no picture at all", b""])
+def test_bytes_that_are_no_picture_are_written_as_they_are_for_the_check_to_say_so(tmp_path, data) -> None:
+    path = unpacked(data, folder=tmp_path, number=7)
+    assert (path.suffix, path.read_bytes()) == (".bin", data)
 
 
 def test_pictures_may_be_plain_bytes_and_columns_may_be_named(tmp_path) -> None:
