@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -274,14 +275,12 @@ def test_one_person_trains_by_keyboard_alone_while_another_reviews_on_the_same_s
     assert set(by.values()) == {user()}
 
 
-def _kernel(served: Served) -> psutil.Process:
-    """Return the kernel of the one page: the server keeps a younger one ready for whoever comes next."""
-    kernels = (
-        process
-        for process in psutil.Process(served.process.pid).children(recursive=True)
-        if "ipykernel_launcher" in " ".join(process.cmdline())
-    )
-    return min(kernels, key=lambda process: process.create_time())
+def _kernel(served: Served, page: Page) -> psutil.Process:
+    """Return the kernel of a page: the server keeps another one ready, and that may be the older one."""
+    own = json.loads(page.locator("#jupyter-config-data").text_content() or "")["kernelId"]
+    children = psutil.Process(served.process.pid).children(recursive=True)
+    (kernel,) = [process for process in children if own in " ".join(process.cmdline())]
+    return kernel
 
 
 def test_a_kernel_killed_in_the_middle_of_a_page_loses_no_verdict(tmp_path: Path, page: Page) -> None:
@@ -297,7 +296,7 @@ def test_a_kernel_killed_in_the_middle_of_a_page_loses_no_verdict(tmp_path: Path
             decided.append(_current(page)["id"])
             page.keyboard.press("Space")
         expect(page.locator(".cleaner-grid .status .saved")).to_be_visible()
-        _kernel(served).send_signal(signal.SIGKILL)
+        _kernel(served, page).send_signal(signal.SIGKILL)
         lost = _current(page)["id"]
         page.keyboard.press("x")
         expect(page.locator(".note", has_text="The kernel doesn’t answer")).to_be_visible(timeout=LONG)
@@ -321,11 +320,12 @@ def test_a_kernel_killed_in_the_middle_of_an_apply_loses_no_file(tmp_path: Path,
     before = {path.name: path.read_bytes() for path in built.folder.glob("*/*.png")}
     with dashboard(built.folder) as served:
         page.goto(served.address)
+        kernel = _kernel(served, page)
         _press(page, "5 Apply")
         _press(page, f"Apply {len(movers)} changes")
         while sum((built.folder / i).exists() for i in movers) > len(movers) * 0.9:
             time.sleep(0.005)
-        _kernel(served).send_signal(signal.SIGKILL)
+        kernel.send_signal(signal.SIGKILL)
         time.sleep(0.2)
         left = sum((built.folder / i).exists() for i in movers)
         assert 0 < left < len(movers)  # it was in the middle
