@@ -95,7 +95,7 @@ VERDICTS = 100
 
 # Times one key: from its press to the frame after the change that was waited for.
 TIMED = """() => {
-  const painted = () => new Promise((done) => requestAnimationFrame(() => {
+  window.painted = () => new Promise((done) => requestAnimationFrame(() => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => done(performance.now());
     port2.postMessage(null);

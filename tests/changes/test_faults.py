@@ -150,10 +150,10 @@ def test_killed_at_random_moments_again_and_again(new_world, sidecars, mixed, fa
 
     begun = time.perf_counter()
     completed(world, mixed)
-    while_at_it = 2 * (time.perf_counter() - begun)  # in a child, which first has to be born
+    longest = 2 * (time.perf_counter() - begun)  # of a whole round, and of starting the child that works
     found = set()
     for _ in range(RUNS):
-        killed_after(chance.uniform(0.0, while_at_it), work, engine=world.engine)
+        killed_after(chance.uniform(0.0, longest), work, engine=world.engine)
         found.add(world.recover())
         world.assert_agrees(before)
     completed(world, mixed)
