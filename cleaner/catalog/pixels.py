@@ -31,6 +31,7 @@ from cleaner.types import Catalog, Pixels
 THREADS = min(16, max(4, os.cpu_count() or 4))  # Pillow decodes outside the interpreter lock
 BLOCK = 8 * 10**6  # bytes added at a time: a kill loses no more
 AHEAD = 64 * 10**6  # bytes decoded ahead, so that the threads go on while a block is written
+TASK = 10**5  # bytes of one task: to hand one over takes as long as to decode a small picture
 LIMIT = 20 * 10**9  # bytes for the images of all sides
 
 
@@ -145,18 +146,40 @@ def _fill_block(
 
 def _decode(catalog: Catalog, rows: Sequence[int], *, side: int) -> Generator[NDArray[np.uint8], None, None]:
     """Decode images in the order given, some ahead of the one that is taken."""
-    most = max(THREADS, AHEAD // (side * side * 3))
+    some = max(1, TASK // (side * side * 3))
+    most = max(THREADS, AHEAD // (some * side * side * 3))
     pool = ThreadPoolExecutor(THREADS)
-    ahead: deque[Future[NDArray[np.uint8]]] = deque()
+    ahead: deque[Future[tuple[list[NDArray[np.uint8]], CleanerError | None]]] = deque()
     try:
-        for row in rows:
-            ahead.append(pool.submit(_decode_one, catalog, row, side=side))
+        for start in range(0, len(rows), some):
+            ahead.append(pool.submit(_decode_some, catalog, rows[start : start + some], side=side))
             if len(ahead) > most:
-                yield ahead.popleft().result()
+                yield from _or_raise(*ahead.popleft().result())
         while ahead:
-            yield ahead.popleft().result()
+            yield from _or_raise(*ahead.popleft().result())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _decode_some(
+    catalog: Catalog, rows: Sequence[int], *, side: int
+) -> tuple[list[NDArray[np.uint8]], CleanerError | None]:
+    """Decode images up to the first that can't be, and say why it can't."""
+    made: list[NDArray[np.uint8]] = []
+    for row in rows:
+        try:
+            made.append(_decode_one(catalog, row, side=side))
+        except CleanerError as error:
+            return made, error
+    return made, None
+
+
+def _or_raise(
+    made: list[NDArray[np.uint8]], error: CleanerError | None
+) -> Generator[NDArray[np.uint8], None, None]:
+    yield from made
+    if error is not None:
+        raise error
 
 
 def _decode_one(catalog: Catalog, row: int, *, side: int) -> NDArray[np.uint8]:
