@@ -1,9 +1,13 @@
-"""The dashboard's line to its kernel: what Python says is sent at once. Jupyter does the rest."""
+"""The line from a browser to a kernel: what Python says is sent at once. Jupyter does the rest.
+
+The dashboard's own server is started with it; Jupyter's loads this module as an extension, by `jupyter.json`.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
 
@@ -19,3 +23,14 @@ class PromptConnection(ZMQChannelsWebsocketConnection):
         """Connect as Jupyter does, on a socket that keeps nothing back."""
         self.websocket_handler.set_nodelay(True)
         return super().connect()
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": __name__}]
+
+
+def _load_jupyter_server_extension(server: ServerApp) -> None:
+    """Have a Jupyter server send at once, unless someone has chosen how it talks to kernels (a gateway)."""
+    if server.kernel_websocket_connection_class is ZMQChannelsWebsocketConnection:
+        server.kernel_websocket_connection_class = PromptConnection
+        server.web_app.settings["kernel_websocket_connection_class"] = PromptConnection

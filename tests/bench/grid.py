@@ -28,11 +28,10 @@ from playwright.sync_api import Browser, Page
 
 from cleaner.app.server import free_port, serve
 from tests.support.browser import chromium
-from tests.support.jupyter import PROMPT, jupyterlab
+from tests.support.jupyter import jupyterlab
 
 ROOT = Path(__file__).parents[2]
-# JupyterLab as it comes, and with the line to the kernel that the README names
-LABS = {"lab": (), "prompt-lab": (PROMPT,)}
+HOSTS = ("voila", "lab")
 CLASSES = ("beagle", "basset", "collie")
 DIFFERENT = 8  # photos of a class; the others are copies of them, which take as long to open
 PATIENCE = 600  # seconds for fastai to score all photos and to show a page of them
@@ -170,7 +169,7 @@ def main() -> None:
     """Measure everything and print it line by line."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--flips", type=int, default=100)
-    options.add_argument("--hosts", nargs="*", default=["voila", "lab"], choices=["voila", *LABS])
+    options.add_argument("--hosts", nargs="*", default=HOSTS, choices=HOSTS)
     options.add_argument("--tiles", type=int, nargs="+", default=[24, 60])
     options.add_argument("--states", nargs="+", default=list(STATES), choices=list(STATES))
     options.add_argument("--photos", nargs="+", default=list(PHOTOS), choices=list(PHOTOS))
@@ -192,7 +191,7 @@ def main() -> None:
 
 
 class Bench(NamedTuple):
-    """What is measured where: `tiles` of `count` photos a page, in Voila or in one of LABS."""
+    """What is measured where: `tiles` of `count` photos a page, in Voila or in JupyterLab."""
 
     browser: Browser
     photos: Path
@@ -316,8 +315,8 @@ def served(cell: str, *, host: str) -> Iterator[str]:
         content = {"cells": [code], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 4}
         notebook.write_text(json.dumps(content), encoding="utf-8")
         environment: Mapping[str, str] = {"PYTHONPATH": str(ROOT), **os.environ}
-        if host in LABS:
-            with jupyterlab(notebook, environment=environment, options=LABS[host]) as address:
+        if host == "lab":
+            with jupyterlab(notebook, environment=environment) as address:
                 yield address
         else:
             with serve(notebook, port=free_port(), environment=environment) as running:
@@ -326,7 +325,7 @@ def served(cell: str, *, host: str) -> Iterator[str]:
 
 def open_page(page: Page, address: str, *, host: str) -> None:
     page.goto(address)
-    if host in LABS:
+    if host == "lab":
         page.get_by_text("| Idle").wait_for(timeout=60_000)
         page.locator(".jp-Notebook .jp-Cell").first.click(timeout=60_000)
         page.keyboard.press("Shift+Enter")

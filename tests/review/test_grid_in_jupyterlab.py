@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.database import decided
-from tests.support.jupyter import PROMPT, jupyterlab
+from tests.support.jupyter import jupyterlab
 
 pytestmark = pytest.mark.browser
 
@@ -56,7 +56,7 @@ def test_keys_in_the_grid_never_reach_the_notebook(
 def test_a_restarted_kernel_is_told_and_the_cell_run_again_goes_on_where_one_was(
     browser: Browser, notebook: Path, env: dict[str, str]
 ) -> None:
-    with jupyterlab(notebook, environment=env, options=[PROMPT]) as address:
+    with jupyterlab(notebook, environment=env) as address:
         page, cells = _first_cell_run(browser, address)
         page.locator(".cleaner-grid .tiles").focus()
         page.keyboard.press("a")

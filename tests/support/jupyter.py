@@ -7,26 +7,23 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cleaner.app.server import free_port
 
 TOKEN = "for-this-test"
-PROMPT = "--ServerApp.kernel_websocket_connection_class=cleaner.app.prompt.PromptConnection"  # see README
 OPTIONS = ("--no-browser", "--ip=127.0.0.1", "--ServerApp.port_retries=0", "--allow-root")
 
 
 @contextmanager
-def jupyterlab(
-    notebook: Path, *, environment: Mapping[str, str], options: Sequence[str] = ()
-) -> Iterator[str]:
+def jupyterlab(notebook: Path, *, environment: Mapping[str, str]) -> Iterator[str]:
     """Open one notebook in JupyterLab and yield its address."""
     port, folder = free_port(), notebook.parent
     own = {f"JUPYTER_{name}_DIR": str(folder / f".{name}") for name in ("RUNTIME", "CONFIG", "DATA")}
     command = [sys.executable, "-m", "jupyterlab", *OPTIONS, f"--port={port}"]
-    command += [f"--IdentityProvider.token={TOKEN}", *options]
+    command += [f"--IdentityProvider.token={TOKEN}"]
     with (folder / "lab.log").open("wb") as log:
         server = subprocess.Popen(
             command, cwd=folder, env={**os.environ, **own, **environment}, stdout=log, stderr=log
