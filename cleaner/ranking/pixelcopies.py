@@ -25,7 +25,7 @@ from cleaner.ranking.turning import WINDOWS, Waves, best_turn, fingerprints, str
 from cleaner.types import Floats, Pixels
 
 SURROUND = 20  # candidates for each picture; the last one says how alike its surroundings are
-ROUGHLY = 0.76  # a correlation of rings below which a pair is not looked at closely
+ROUGHLY = 0.78  # a correlation of rings below which a pair is not looked at closely
 LOOKED_AT = 5  # of the candidates of one picture, the best
 AWAY = 0.05  # 1 - correlation, of copies at most
 USUAL = 0.15  # of what the LOOKED_AT-th best pair of a picture usually has
