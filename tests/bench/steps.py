@@ -348,11 +348,12 @@ def main() -> None:
     parser.add_argument("--only", default="")
     wanted = parser.parse_args()
     wanted.to.mkdir(parents=True, exist_ok=True)
-    names = ["-".join(case) for case in product(SURFACES, DATA, HANDS)]
+    every = ["-".join(case) for case in product(SURFACES, DATA, HANDS)]
+    names = [name for name in every if wanted.only in name]
+    if not names:
+        parser.error(f"no case is named {wanted.only!r}; there are {', '.join(every)}")
     with chromium() as browser:
-        wrong = [
-            run(name, browser, photos=wanted.photos, to=wanted.to) for name in names if wanted.only in name
-        ]
+        wrong = [run(name, browser, photos=wanted.photos, to=wanted.to) for name in names]
     sys.exit(any(wrong))
 
 

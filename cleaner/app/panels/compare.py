@@ -110,8 +110,8 @@ def minds_view(project: Project, comparison: Comparison) -> str:
     right = sum(mind.after == mind.label for mind in minds)
     wrong = sum(mind.before == mind.label for mind in minds)
     said = (
-        f"Of {count(len(minds), 'held-out image')} the model thinks otherwise now: {right:,} times it is "
-        f"right since, {wrong:,} times wrong since."
+        f"Of {count(len(minds), 'held-out image')} the model thinks otherwise now: {right:,} became right, "
+        f"{wrong:,} became wrong."
     )
     shown = figures([figure(picture_of(project, mind.id), caption=_change(mind)) for mind in minds[:SHOWN]])
     more = len(minds) - SHOWN
