@@ -30,9 +30,10 @@ LOOKED_AT = 5  # of the candidates of one picture, the best
 AWAY = 0.05  # 1 - correlation, of copies at most
 USUAL = 0.15  # of what the LOOKED_AT-th best pair of a picture usually has
 CLOSE = 0.1  # of the distance to the surroundings
-# A pair is laid over each other in stages: blur, points of a side, steps, and the correlation below which the
-# next is not worth it. After each, copies of all kinds had more than .82, .88 and .94 (tests/bench/twice.py).
-STAGES = ((1.8, 12, 2, 0.75), (0.8, 16, 1, 0.85), (0.8, 16, 2, 0.9), (0.8, 20, 2, -1.0))
+SOFT, SHARP = 1.8, 0.8  # blurs of pictures that are laid over each other
+# A pair is brought together in stages: blur, points of a side, steps, and the correlation below which no more
+# is done. After each, copies of all kinds had more than .82, .88 and .94 (tests/bench/twice.py).
+STAGES = ((SOFT, 12, 2, 0.75), (SHARP, 16, 1, 0.85), (SHARP, 16, 2, 0.9))
 SAME = 0.004  # below it a pair is one picture, however alike its surroundings are
 PLAIN = 3.0  # grey levels of deviation: less is a blank page, which is like any other
 COMPARISONS = 10**10  # windows are left out above it
@@ -241,13 +242,14 @@ class _Asked:
         ours, theirs = places[: len(pairs.one)], places[len(pairs.one) :]
         grey = self.grey(used)
         detail = blurred(grey, 0.7) - blurred(grey, 12)  # without shades that fill the whole picture
+        blurs = {blur: blurred(grey, blur) for blur in (SOFT, SHARP)}
         fit, left, distances = self._guess(pairs), np.arange(len(ours)), np.ones(len(ours), dtype=np.float32)
         for blur, points, steps, least in STAGES:
-            soft = blurred(grey, blur)
-            fit = brought_together(soft, ours[left], theirs[left], fit, points=points, steps=steps)
+            fit = brought_together(blurs[blur], ours[left], theirs[left], fit, points=points, steps=steps)
             alike = likeness(detail, ours[left], theirs[left], fit, points=points)[0]
             distances[left] = 1 - alike
             fit, left = fit.take(alike > least), left[alike > least]
+        fit = brought_together(blurs[SHARP], ours[left], theirs[left], fit, points=20, steps=2)
         alike, of_ours, of_theirs = likeness(detail, ours[left], theirs[left], fit, points=32)
         overlap = (np.maximum(of_ours, of_theirs) > 0.7) & (np.minimum(of_ours, of_theirs) > 0.3)
         distances[left] = np.where(overlap, 1 - alike, 1)
