@@ -26,27 +26,26 @@ def test_small_messages_are_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 SERVER = """
-import sys
 from jupyter_server.serverapp import ServerApp
 server = ServerApp()
-server.initialize(["--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root", *sys.argv[1:]])
+server.initialize(["--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"])
 print(server.web_app.settings["kernel_websocket_connection_class"].__name__)
 """
 
 
-def _line_of_a_server(place: Path, *options: str) -> str:
-    """Set up Jupyter's server as it is installed here, without starting it; return its line to kernels."""
-    own = {f"JUPYTER_{name}_DIR": str(place) for name in ("RUNTIME", "CONFIG", "DATA")}
-    command = [sys.executable, "-c", SERVER, *options]
+def test_installing_the_package_is_enough_for_jupyters_server(tmp_path: Path) -> None:
+    own = {f"JUPYTER_{name}_DIR": str(tmp_path) for name in ("RUNTIME", "CONFIG", "DATA")}
+    environment = {**os.environ, **own}
     ended = subprocess.run(
-        command, cwd=place, env={**os.environ, **own}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SERVER],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip()
-
-
-def test_installing_the_package_is_enough_for_jupyters_server(tmp_path: Path) -> None:
-    assert _line_of_a_server(tmp_path) == "PromptConnection"
+    assert ended.stdout.strip() == "PromptConnection"
 
 
 def test_a_server_that_was_given_another_line_keeps_it() -> None:
