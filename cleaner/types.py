@@ -68,8 +68,8 @@ class Catalog:
     `labels` holds positions in `vocab`; `paths` are relative to `root`, with forward slashes; `width` and
     `height` are pixels after EXIF rotation; `class_level` is the part of a path that names its class
     (0, or 1 where folders `train`, `valid`, `test` stand above the classes). `departed` maps the ids of
-    images that are no longer there to their digests: no other picture ever gets such an id. `looks` is what
-    the check has measured of each image, one record each; None if nothing was.
+    images that are no longer there to digest and last path: no other picture ever gets such an id. `looks`
+    is what the check has measured of each image, one record each; None if nothing was.
     """
 
     root: Path
@@ -85,7 +85,7 @@ class Catalog:
     mtimes: NDArray[np.int64]
     class_level: int = 0
     labels_in: Literal["folder", "table"] = "folder"
-    departed: Mapping[str, str] = field(default_factory=dict)
+    departed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     looks: NDArray[np.void] | None = None
 
     def __len__(self) -> int:

@@ -5,9 +5,16 @@ A decision is kept under the id, so a mistake here would carry it to another pic
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from posixpath import split
+from typing import TypeAlias
 
 from cleaner.types import Catalog
+
+Gone: TypeAlias = Mapping[str, tuple[str, str]]  # id -> digest, path where it was seen last
+
+COMMON = (slice(0, 2), slice(1, 2), slice(0, 1), slice(0, 0))  # folder and name, name, folder, nothing
 
 
 def identities(
@@ -16,39 +23,43 @@ def identities(
     """Give each file present (path to digest) the id that its picture has had, or a new one; by path.
 
     `moved` says where this program has put images by its own record, its trash included. A picture is
-    recognised first where it was last, then by its content wherever it is now. Another picture under an old
-    path gets a new id, the path with a number, even if the image that had the path is gone.
+    recognised first where it was last, then by its content wherever it is now. Of several with the same
+    content it is rather one that the last scan saw than one gone before, and rather one from a folder whose
+    other images went the same way, or of the same file name. Another picture under an old path gets a new
+    id, the path with a number, even if the image that had the path is gone.
     """
     ids = _stayed(present, known=known)
     if len(ids) == len(present):
         return ids
-    digests = departed(known, staying=ids.values())
-    places = _places(known, gone=digests, moved=moved, stayed={key for key in ids.values() if key in moved})
-    at = {path: identity for identity, path in places.items()}
+    gone = departed(known, staying=ids.values())
+    stayed = set(ids.values())
+    at = {path: identity for identity, path in moved.items() if identity not in stayed}
     left = sorted(present.keys() - ids.keys())
     for path in left:
         identity = at.get(path)
-        if identity is not None and digests.get(identity, present[path]) == present[path]:
+        if identity is not None and (identity not in gone or gone[identity][0] == present[path]):
             ids[path] = identity
-    settled = {ids[path] for path in left if path in ids}
-    adrift = _adrift(digests, settled=settled, places=places)
-    taken = {*ids.values(), *digests, *moved}
+    adrift = _adrift(gone, settled=set(ids.values()), moved=moved)
+    seen = set() if known is None else set(known.ids)
+    for pool in (adrift.keys() & seen, adrift.keys() - seen):
+        nameless = {path: present[path] for path in left if path not in ids}
+        ids |= _recognised(nameless, {identity: adrift[identity] for identity in sorted(pool)})
+    taken = {*ids.values(), *gone, *moved}
     for path in left:
         if path not in ids:
-            homeless = adrift.get(present[path])
-            ids[path] = homeless.pop(0) if homeless else _new_id(path, taken=taken)
+            ids[path] = _new_id(path, taken=taken)
             taken.add(ids[path])
     return ids
 
 
-def departed(known: Catalog | None, *, staying: Iterable[str]) -> dict[str, str]:
-    """Return the digest of every image that was once here and is not among those staying, by id."""
+def departed(known: Catalog | None, *, staying: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return digest and last path of every image that was once here and is not among those staying, by id."""
     if known is None:
         return {}
     stay = set(staying)
-    gone = {identity: digest for identity, digest in known.departed.items() if identity not in stay}
-    rows = zip(known.ids, known.digests, strict=True)
-    return gone | {identity: digest for identity, digest in rows if identity not in stay}
+    gone = {identity: last for identity, last in known.departed.items() if identity not in stay}
+    rows = zip(known.ids, known.digests, known.paths, strict=True)
+    return gone | {identity: (digest, path) for identity, digest, path in rows if identity not in stay}
 
 
 def _stayed(present: Mapping[str, str], *, known: Catalog | None) -> dict[str, str]:
@@ -59,24 +70,42 @@ def _stayed(present: Mapping[str, str], *, known: Catalog | None) -> dict[str, s
     return {path: identity for path, digest, identity in rows if present.get(path) == digest}
 
 
-def _places(
-    known: Catalog | None, *, gone: Mapping[str, str], moved: Mapping[str, str], stayed: set[str]
-) -> dict[str, str]:
-    """Say where each image that has not stayed was last: where the program put it, else where it was seen."""
-    rows = () if known is None else zip(known.ids, known.paths, strict=True)
-    seen = {identity: path for identity, path in rows if identity in gone}
-    return seen | {identity: path for identity, path in moved.items() if identity not in stayed}
+def _adrift(gone: Gone, *, settled: set[str], moved: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the images that are not where they were; in the trash they are where they should be."""
+    return {
+        identity: last
+        for identity, last in gone.items()
+        if identity not in settled and not moved.get(identity, "").startswith(".")
+    }
 
 
-def _adrift(
-    digests: Mapping[str, str], *, settled: set[str], places: Mapping[str, str]
-) -> dict[str, list[str]]:
-    """List the images that are not where they were, by digest; in the trash they are where they should be."""
-    found: dict[str, list[str]] = {}
-    for identity in sorted(digests):
-        if identity not in settled and not places.get(identity, "").startswith("."):
-            found.setdefault(digests[identity], []).append(identity)
-    return found
+def _recognised(present: Mapping[str, str], adrift: Gone) -> dict[str, str]:
+    """Give files (path to digest) the ids of images that are adrift and have the same content; by path."""
+    went = _whither(present, adrift)
+    ids: dict[str, str] = {}
+    homeless = dict(adrift)
+    for common in COMMON:
+        waiting: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for identity, (digest, last) in homeless.items():
+            folder, name = split(last)
+            key = (digest, *(went.get(folder, folder), name)[common])
+            waiting[key].append(identity)
+        for path, digest in present.items():
+            if path not in ids and (same := waiting.get((digest, *split(path)[common]))):
+                ids[path] = same.pop(0)
+                del homeless[ids[path]]
+    return ids
+
+
+def _whither(present: Mapping[str, str], adrift: Gone) -> dict[str, str]:
+    """Say to which folder most images of each folder went, by those that can't be mistaken for others."""
+    there, lost = Counter(present.values()), Counter(digest for digest, _ in adrift.values())
+    now = {digest: split(path)[0] for path, digest in present.items() if there[digest] == 1}
+    ways: dict[str, Counter[str]] = defaultdict(Counter)
+    for digest, last in adrift.values():
+        if digest in now and lost[digest] == 1:
+            ways[split(last)[0]][now[digest]] += 1
+    return {folder: to.most_common(1)[0][0] for folder, to in ways.items()}
 
 
 def _new_id(path: str, *, taken: set[str]) -> str:

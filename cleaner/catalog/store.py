@@ -52,12 +52,18 @@ def load_catalog(path: Path, *, root: Path) -> tuple[Catalog, tuple[Finding, ...
             vocab=tuple(head["vocab"]),
             class_level=head["class_level"],
             labels_in=head["labels_in"],
-            departed=head["departed"],
+            departed={identity: _last(identity, kept) for identity, kept in head["departed"].items()},
             looks=data["looks"] if "looks" in data and data["looks"].dtype == LOOK else None,
             **rows,
         )
         return catalog, tuple(Finding(*finding) for finding in head["findings"])
     return None
+
+
+def _last(identity: str, kept: str | list[str]) -> tuple[str, str]:
+    """Return digest and last path of a departed image; the first catalogs kept the digest alone."""
+    digest, path = (kept, identity) if isinstance(kept, str) else kept
+    return digest, path
 
 
 def _shared(columns: dict[str, list[str]]) -> dict[str, Strings]:

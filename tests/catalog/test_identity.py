@@ -76,6 +76,61 @@ def test_copies_of_one_picture_never_share_an_id(folder) -> None:
     assert len(now) == len(first) + 2
 
 
+def _with_a_copy(folder) -> Path:
+    """A folder in which black/copy.png is the same file as teddy/000.png."""
+    root = folder()
+    shutil.copy(root / "teddy" / "000.png", root / "black" / "copy.png")
+    return root
+
+
+def test_the_id_of_a_copy_long_gone_stays_away_from_one_that_moves_now(folder) -> None:
+    root = _with_a_copy(folder)
+    first, _ = scan(root)
+    (root / "black" / "copy.png").unlink()
+    second, _ = scan(root, known=first)
+    (root / "teddy" / "good").mkdir()
+    (root / "teddy" / "000.png").rename(root / "teddy" / "good" / "renamed.png")
+    third, _ = scan(root, known=second)
+    assert third.paths[third.positions()["teddy/000.png"]] == "teddy/good/renamed.png"
+    assert third.departed.keys() == {"black/copy.png"}
+
+
+def test_copies_in_two_folders_that_are_renamed_keep_each_its_own_id(folder) -> None:
+    root = _with_a_copy(folder)
+    (root / "teddy" / "000.png").rename(root / "teddy" / "copy.png")  # not even the names differ
+    first, _ = scan(root)
+    (root / "black").rename(root / "z-black")
+    (root / "teddy").rename(root / "a-teddy")
+    second, _ = scan(root, known=first)
+    now = dict(zip(second.ids, second.paths, strict=True))
+    assert now["black/copy.png"] == "z-black/copy.png"
+    assert now["teddy/copy.png"] == "a-teddy/copy.png"
+    assert not second.departed
+
+
+def test_copies_that_are_renamed_each_in_its_folder_keep_each_its_own_id(folder) -> None:
+    root = _with_a_copy(folder)
+    first, _ = scan(root)
+    (root / "teddy" / "000.png").rename(root / "teddy" / "x.png")
+    (root / "black" / "copy.png").rename(root / "black" / "y.png")
+    second, _ = scan(root, known=first)
+    now = dict(zip(second.ids, second.paths, strict=True))
+    assert (now["teddy/000.png"], now["black/copy.png"]) == ("teddy/x.png", "black/y.png")
+
+
+def test_a_folder_that_was_away_for_one_check_comes_back_with_its_own_ids(folder, tmp_path: Path) -> None:
+    root = _with_a_copy(folder)
+    first, _ = scan(root)
+    (root / "black" / "copy.png").unlink()
+    second, _ = scan(root, known=first)
+    (root / "teddy").rename(tmp_path / "away")
+    third, _ = scan(root, known=second)
+    (tmp_path / "away").rename(root / "toys")
+    fourth, _ = scan(root, known=third)
+    assert fourth.paths[fourth.positions()["teddy/000.png"]] == "toys/000.png"
+    assert fourth.departed.keys() == {"black/copy.png"}
+
+
 def test_without_any_record_the_path_is_the_id() -> None:
     assert identities({"a/1.png": "d"}, known=None, moved={}) == {"a/1.png": "a/1.png"}
 
