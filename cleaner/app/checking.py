@@ -1,18 +1,21 @@
 """The check of a folder: what is listed, what is there twice, and on which side of the split it falls.
 
-It keeps what it found of copies by content, so that a check of an unchanged folder compares nothing.
+It keeps what it found of copies by content, so that a check of an unchanged folder compares nothing. Several
+windows may check at once: each goes on from what was kept last, whoever kept it, so that ids never part.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from filelock import FileLock
 
 from cleaner.app.features import Features, load_features
 from cleaner.app.rounds import round_folder
@@ -23,13 +26,17 @@ from cleaner.catalog.folders import list_folders
 from cleaner.catalog.scan import scan
 from cleaner.catalog.sides import with_sides
 from cleaner.catalog.sketches import Sketched, Sketches
-from cleaner.catalog.store import save_catalog
+from cleaner.catalog.store import load_catalog, save_catalog
 from cleaner.progress import Report, Stop
 from cleaner.ranking.copies import copies, joined
 from cleaner.ranking.pixelcopies import Links, links
 from cleaner.types import Catalog, Finding, Ints, Round, Split, Strings
 
+Checked: TypeAlias = tuple[Catalog, tuple[Finding, ...]]
+Stamp: TypeAlias = tuple[int, int, int]  # inode, time and size: another whenever a file was written anew
+
 _FILE = "copies.json"
+_NONE: Stamp = (0, 0, 0)
 LIMIT = 100_000  # images; comparing so many takes minutes on two cores, twice as many four times that
 
 
@@ -45,15 +52,31 @@ class Check:
     ) -> None:
         self._source, self._home, self._moved, self._chosen = source, source.home, moved, chosen
         self._by_model: tuple[int, Catalog, tuple[Finding, ...]] | None = None
+        self._file, self._seen = source.home / "catalog.npz", _NONE
 
-    def __call__(
-        self, known: Catalog | None, *, report: Report, stopped: Stop
-    ) -> tuple[Catalog, tuple[Finding, ...]]:
+    def last(self) -> Checked | None:
+        """Return what the last check kept, in whichever window it was; None if nothing can be read."""
+        self._seen = _stamp(self._file)
+        return load_catalog(self._file, root=self._source.root)
+
+    def __call__(self, known: Catalog | None, *, report: Report, stopped: Stop) -> Checked:
         """Scan the folder, find what is there twice, and keep and return its catalog and its findings.
 
-        `known` is the catalog of the last check. Copies are put on one side of a split that follows from
-        content.
+        `known` is the catalog of the last check that this window knows. If another window kept one meanwhile,
+        the scan is done again from there, so that an image has the same id for both. Copies are put on one
+        side of a split that follows from content.
         """
+        while True:
+            if _stamp(self._file) != self._seen and (newer := self.last()):
+                known = newer[0]
+            checked = self._checked(known, report=report, stopped=stopped)
+            with FileLock(self._home / "catalog.lock"):
+                if _stamp(self._file) == self._seen:
+                    save_catalog(*checked, self._file)
+                    self._seen = _stamp(self._file)
+                    return checked
+
+    def _checked(self, known: Catalog | None, *, report: Report, stopped: Stop) -> Checked:
         sketches, source = Sketches(self._home / "sketches"), self._source
         listing = source.list() or list_folders(source.root, report=report, stopped=stopped)
         listed, findings = scan(
@@ -66,9 +89,7 @@ class Check:
             stopped=stopped,
         )
         catalog, twice = self._twice(listed, sketches, report=report, stopped=stopped)
-        every = by_severity(findings, twice)
-        save_catalog(catalog, every, self._home / "catalog.npz")
-        return catalog, every
+        return catalog, by_severity(findings, twice)
 
     def by_model(self, catalog: Catalog | None, rounds: Sequence[Round]) -> tuple[Finding, ...]:
         """Return what the features of the last of some rounds add to a check; asked again, it is known."""
@@ -95,6 +116,14 @@ class Check:
         groups = _compared(listed, seen, home=self._home, report=report, stopped=stopped)
         catalog = with_sides(listed, groups, chosen=chosen)
         return catalog, found_copies(catalog, groups, looks=seen.looks, sharpness=seen.sharpness)
+
+
+def _stamp(file: Path) -> Stamp:
+    try:
+        stat = file.stat()
+    except OSError:
+        return _NONE
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def by_severity(*found: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -154,6 +183,6 @@ def _keep(home: Path, *, digests: Strings, groups: Ints) -> None:
     for digest, group in zip(digests, groups.tolist(), strict=True):
         together.setdefault(group, []).append(digest)
     several = [group for group in together.values() if len(group) > 1]
-    draft = home / f"{_FILE}.{os.getpid()}.draft"
+    draft = home / f"{_FILE}.{os.getpid()}-{threading.get_ident()}.draft"
     draft.write_text(json.dumps({"compared": list(digests), "groups": several}), encoding="utf-8")
     draft.replace(home / _FILE)

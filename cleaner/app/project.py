@@ -6,6 +6,7 @@ Importing it, opening a project and reviewing never import torch; only training 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,8 @@ from cleaner.app.trained import Trained
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
 from cleaner.catalog.digest import digest_of
-from cleaner.catalog.store import load_catalog
 from cleaner.changes.ledger import Ledger
-from cleaner.changes.plan import IN_TABLE, make_plan
+from cleaner.changes.plan import IN_TABLE, make_plan, overtaken
 from cleaner.changes.recover import recover
 from cleaner.changes.sidecars import with_sidecars
 from cleaner.errors import CleanerError, Refused
@@ -67,9 +67,6 @@ class Project(Trained):
         self.root, self.home = root, home = source.root, source.home
         found = recover(root=root, home=home, ledger=ledger, digest_of=digest_of)
         self.notice = found or kept_elsewhere(root, home=home)
-        kept = load_catalog(home / "catalog.npz", root=root)
-        self._catalog: Catalog | None = kept[0] if kept else None
-        self._findings: tuple[Finding, ...] = kept[1] if kept else ()
         self.by_hand = ByHand(self._job)  # for those who know fastai
         self._looked: RoundLooking | None = None
         self._pictures = Pictures(home / "thumbnails", location=ledger.location)
@@ -78,6 +75,9 @@ class Project(Trained):
         self.export = Export(lambda: self.catalog, journal=journal)  # the cleaned dataset in many formats
         self.sides = Sides(journal, home=home, catalog=lambda: self.catalog, again=self.verify)
         self._check = Check(source, moved=ledger.locations, chosen=self.sides.chosen)
+        kept = self._check.last()
+        self._catalog: Catalog | None = kept[0] if kept else None
+        self._findings: tuple[Finding, ...] = kept[1] if kept else ()
         if self._catalog is not None and moved_since(self._catalog, ledger=ledger):
             self.verify()
 
@@ -231,17 +231,21 @@ class Project(Trained):
 
         With `sidecars`, files of an image's stem that end in .txt, .xml or .json go where the image goes.
         """
-        plan = make_plan(self.catalog, self.decisions(), disputed=len(self.journal.conflicts()))
+        disputed, trashed = len(self.journal.conflicts()), len(self.trash.wanted())
+        plan = make_plan(self.catalog, self.decisions(), disputed=disputed, trashed=trashed)
         return with_sidecars(plan, catalog=self.catalog, digest_of=digest_of) if sidecars else plan
 
     def apply(self, plan: Plan | None = None, *, report: Report = quiet, stopped: Stop = never) -> Receipt:
         """Move relabelled images to their class folder and removed ones to the project's trash.
 
+        What was decided otherwise since the plan was made stays where it is, and is among what `failed`.
         Raises Refused where the labels come from a table: `export.csv` writes the cleaned one.
         """
         if self.source.table is not None:
             raise Refused(IN_TABLE)
-        return self._moves.apply(self.plan() if plan is None else plan, report=report, stopped=stopped)
+        timely, refusals = overtaken(self.plan() if plan is None else plan, self.decisions())
+        receipt = self._moves.apply(timely, report=report, stopped=stopped)
+        return replace(receipt, failed=receipt.failed + refusals)
 
     def undo(
         self,

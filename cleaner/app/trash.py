@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cleaner.app.moves import Moves
 from cleaner.changes.ledger import Ledger
@@ -10,7 +11,9 @@ from cleaner.changes.trash import Trashed, in_trash
 from cleaner.errors import Refused
 from cleaner.progress import Report, Stop, never, quiet
 from cleaner.review.journal import Journal
-from cleaner.types import Receipt
+from cleaner.types import Receipt, Refusal
+
+_WANTED = "{} is no longer to be removed; restore it, or name it to destroy it all the same."
 
 
 class Trash:
@@ -29,6 +32,12 @@ class Trash:
     def list(self) -> tuple[Trashed, ...]:
         """Return what lies in the trash, the last removed first."""
         return in_trash(self._ledger)
+
+    def wanted(self) -> tuple[Trashed, ...]:
+        """Return what lies in the trash though the last decision on it is not, or no longer, to remove it."""
+        standing = self._journal.standing()
+        removed = {item for item, decision in standing.items() if decision.action == "delete"}
+        return tuple(image for image in self.list() if image.id not in removed)
 
     def restore(self, items: Sequence[str], *, report: Report = quiet, stopped: Stop = never) -> Receipt:
         """Put images back where they lay, and take back the decision to remove them.
@@ -57,6 +66,12 @@ class Trash:
     ) -> Receipt:
         """Destroy what lies in the trash, or some images of it; `word` must be "destroy".
 
-        Nothing brings them back. Raises Refused for another word, or an image that is not in the trash.
+        Nothing brings them back. What is `wanted` is left out unless it is among `items`. Raises Refused for
+        another word, or an image that is not in the trash.
         """
-        return self._moves.empty(items, word=word, report=report, stopped=stopped)
+        wanted = {} if items is not None else {image.id: _WANTED.format(image.id) for image in self.wanted()}
+        if wanted:
+            items = [image.id for image in self.list() if image.id not in wanted]
+        receipt = self._moves.empty(items, word=word, report=report, stopped=stopped)
+        left = tuple(Refusal(item, reason) for item, reason in wanted.items())
+        return replace(receipt, failed=receipt.failed + left)

@@ -32,11 +32,14 @@ def save_catalog(catalog: Catalog, findings: tuple[Finding, ...], path: Path) ->
     if catalog.looks is not None:
         columns["looks"] = catalog.looks
     draft = path.with_name(f"{path.stem}.{os.getpid()}.draft.npz")
-    with draft.open("wb") as file:
-        np.savez(file, head=_pack(json.dumps(head)), allow_pickle=False, **columns)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as file:
+            np.savez(file, head=_pack(json.dumps(head)), allow_pickle=False, **columns)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)  # of a full disk, which has no use for it
 
 
 def load_catalog(path: Path, *, root: Path) -> tuple[Catalog, tuple[Finding, ...]] | None:

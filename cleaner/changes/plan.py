@@ -20,12 +20,12 @@ IN_TABLE = (
 LARGE_SHARE = 10  # more than one in so many removed is worth a warning
 
 
-def make_plan(catalog: Catalog, standing: Standing, *, disputed: int = 0) -> Plan:
+def make_plan(catalog: Catalog, standing: Standing, *, disputed: int = 0, trashed: int = 0) -> Plan:
     """Say what the standing decisions would change, in the order of the catalog.
 
     A delete has no target yet: its place in the trash is chosen on apply. Decisions on images that are not
     in the catalog (already in the trash) change nothing. `disputed` counts the images on which people do not
-    agree.
+    agree, `trashed` those in the trash that are no longer to be removed.
     """
     positions = catalog.positions()
     rows = sorted(positions[identity] for identity in standing if identity in positions)
@@ -43,8 +43,25 @@ def make_plan(catalog: Catalog, standing: Standing, *, disputed: int = 0) -> Pla
         else:
             changes[row] = _operation(catalog, row=row, decision=decision)
     operations = _with_free_targets(catalog, operations=tuple(changes.values()))
-    warnings = _warnings(catalog, changes=changes, disputed=disputed)
+    warnings = _warnings(catalog, changes=changes, disputed=disputed, trashed=trashed)
     return Plan(operations=operations, refusals=tuple(refusals), warnings=warnings)
+
+
+def overtaken(plan: Plan, standing: Standing) -> tuple[Plan, tuple[Refusal, ...]]:
+    """Leave out of a plan what the decisions no longer say, and return that with a reason, once an image."""
+    gone = dict.fromkeys(op.item for op in plan.operations if not _still_said(op, standing.get(op.item)))
+    left = tuple(operation for operation in plan.operations if operation.item not in gone)
+    refusals = tuple(Refusal(item, f"{item} was decided otherwise after this was planned.") for item in gone)
+    return replace(plan, operations=left), refusals
+
+
+def _still_said(operation: Operation, decision: Decision | None) -> bool:
+    """Say whether a decision asks for an operation; what leaves the label alone comes from none."""
+    if operation.kind == "trash":
+        return decision is not None and decision.action == "delete"
+    if operation.kind == "move" and operation.new_label != operation.label:
+        return decision is not None and (decision.action, decision.label) == ("relabel", operation.new_label)
+    return True
 
 
 def plan_moves(catalog: Catalog, targets: Mapping[int, str]) -> Plan:
@@ -147,7 +164,9 @@ def _with_free_targets(catalog: Catalog, *, operations: tuple[Operation, ...]) -
     return tuple(free)
 
 
-def _warnings(catalog: Catalog, *, changes: dict[int, Operation], disputed: int) -> tuple[str, ...]:
+def _warnings(
+    catalog: Catalog, *, changes: dict[int, Operation], disputed: int, trashed: int
+) -> tuple[str, ...]:
     left = Counter(catalog.vocab[label] for label in catalog.labels)
     left.subtract(operation.label for operation in changes.values())
     left.update(operation.new_label for operation in changes.values() if operation.new_label)
@@ -163,4 +182,7 @@ def _warnings(catalog: Catalog, *, changes: dict[int, Operation], disputed: int)
     if disputed:
         about = "1 image" if disputed == 1 else f"{disputed} images"
         warnings.append(f"People do not agree on {about}: the last decision holds.")
+    if trashed:
+        subject = "1 image in the trash is" if trashed == 1 else f"{trashed} images in the trash are"
+        warnings.append(f"{subject} no longer to be removed: put back what is wanted from the trash.")
     return tuple(warnings)

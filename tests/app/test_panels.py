@@ -197,6 +197,21 @@ def test_the_trash_shows_what_was_removed_puts_it_back_and_is_emptied_by_a_word(
     assert len(project.catalog) == 11
 
 
+def test_what_is_wanted_back_from_the_trash_is_said_and_chosen(folder: Callable[..., Path]) -> None:
+    project = Project.open(folder(each=4), by="ann")
+    desk = Desk(go=lambda _: None)
+    box = TrashBox(desk)
+    desk.open(project)
+    project.decide(["black/001.png"], "delete")
+    project.decide(["black/000.png"], "delete")
+    project.apply()
+    project.journal.undo(round=0)
+    box.refresh()
+    assert "chosen below is what is no longer to be removed (1)" in _texts(box.view)
+    assert box.view.children[0].children[1].value == ("black/000.png",)
+    assert not box.view.children[1].children[0].children[0].disabled
+
+
 def test_a_runner_shows_progress_and_the_sentence_at_the_end() -> None:
     runner = Runner(Desk(go=lambda _: None), button("Go"))
     runner.run(

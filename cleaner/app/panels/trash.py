@@ -42,12 +42,16 @@ class TrashBox:
         for start in self._runner.starts:
             start.layout.display = "" if held else "none"
         self._chosen.options = [image.id for image in held]
+        wanted = self._desk.project.trash.wanted() if held else ()
+        self._chosen.value = [image.id for image in wanted]
         size = filesize.decimal(sum(image.bytes for image in held))
         shown = [
             figure(picture_of(self._desk.project, image.id), caption=f"{image.path}, by {image.by}")
             for image in held[:SHOWN]
         ]
-        self._shown.value = sentence(f"In the trash: {count(len(held), 'image')}, {size}.") + figures(shown)
+        chosen = f"; chosen below is what is no longer to be removed ({len(wanted)})" if wanted else ""
+        said = f"In the trash: {count(len(held), 'image')}, {size}{chosen}."
+        self._shown.value = sentence(said) + figures(shown)
         self._refresh_buttons()
 
     def _refresh_buttons(self) -> None:
