@@ -257,9 +257,17 @@ class Project(Trained):
     ) -> Receipt:
         """Put every file of the last apply back where it was. The decisions themselves stay.
 
-        Or of any apply, by its number in `ledger.applied()`, or what was last done to some images.
+        Or of any apply, by its number in `ledger.applied()`, or what was last done to some images. An image
+        that was kept under the label that it now loses is again to be given that label.
         """
-        return self._moves.undo(number, items=items, report=report, stopped=stopped)
+        receipt = self._moves.undo(number, items=items, report=report, stopped=stopped)
+        standing = self.decisions()
+        lost = {op.item: op.label for op in receipt.done if op.kind == "move" and op.label != op.new_label}
+        kept = [item for item in lost if item in standing and standing[item].action == "keep"]
+        if kept:
+            last = max(standing[item].round for item in kept)
+            self.journal.decide([(item, "relabel", lost[item]) for item in kept], round=last)
+        return receipt
 
     def report(self, path: str | Path) -> Path:
         """Write what was wrong, done and achieved as one HTML page that can be sent; see `report.py`."""

@@ -80,6 +80,18 @@ def test_a_destroyed_picture_that_comes_back_from_a_copy_has_its_old_id(project:
     assert project.catalog.item(project.catalog.positions()["black/000.png"]).path == "teddy/copy.png"
 
 
+def test_what_was_kept_under_its_new_label_is_relabelled_again_when_that_is_undone(project: Project) -> None:
+    project.decide(["black/000.png", "black/001.png"], "relabel", label="teddy")
+    project.decide(["black/002.png"], "delete")
+    project.apply()
+    project.decide(["black/000.png"], "keep")  # a teddy, indeed
+    project.undo()
+    assert {(op.item, op.new_label) for op in project.plan().operations if op.kind == "move"} == {
+        ("black/000.png", "teddy"),
+        ("black/001.png", "teddy"),
+    }
+
+
 def test_the_history_of_an_image_says_what_was_done_by_whom_and_why(project: Project) -> None:
     ranked_by_somebody(project)
     project.decide(["black/000.png", "black/001.png"], "relabel", label="teddy", how="bulk")
