@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import hashlib
 import os
 import uuid
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from filelock import FileLock
 from sqlalchemy import URL, Column, Engine, MetaData, Table, Text, insert, select
@@ -17,31 +19,61 @@ from cleaner.errors import InputError
 from cleaner.review.database import open_database, writing
 
 HOME = ".cleaner"
+IDENTITY, DATABASE = "project.id", "cleaner.db"
 SOMEONE = "someone"
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSYS, errno.ENAMETOOLONG)  # and will stay so
 
 owner = Table("owner", MetaData(), Column("project", Text, primary_key=True))  # one row
 
 
-def prepare(folder: str | Path, *, home: str | Path | None) -> tuple[Path, Path]:
-    """Return a dataset's absolute path and the project's own folder, made on first use.
+class _ReadOnly(InputError):
+    """A folder in which this person may write nothing."""
 
-    That is `.cleaner` in the dataset, or `home`; for a dataset that can't be written to, a folder among the
-    person's own data. Raises InputError for a dataset that isn't there or holds no folders, and for a `home`
-    inside of it.
+
+def prepare(folder: str | Path, *, home: str | Path | None) -> tuple[Path, Path, str]:
+    """Return a dataset's absolute path, the project's own folder, made on first use, and what to say of it.
+
+    That is `home`, else as in `kept_for`. Raises InputError for a dataset that isn't there or holds no
+    folders, and for a `home` inside of it.
     """
     root = Path(folder).expanduser().resolve()
     require_class_folders(root)
     if home is not None:
-        return root, made(_outside(Path(home).expanduser().resolve(), root=root))
-    return root, home_of(root)
+        return root, made(_outside(Path(home).expanduser().resolve(), root=root)), ""
+    return root, *kept_for(root, usual=root / HOME)
 
 
 def home_of(root: Path) -> Path:
     """Return `.cleaner` of a folder, made on first use; where that is read-only, one among own data."""
+    return _unless_read_only(root / HOME) or made(among_own_data(root))
+
+
+def kept_for(source: Path, *, usual: Path) -> tuple[Path, str]:
+    """Return where the project of a dataset is kept, made on first use, and what to say of other places.
+
+    That is the `usual` folder, or where that can't be written to one among the person's own data. A project
+    that was begun there goes on there as long as the usual folder holds none.
+    """
+    own = among_own_data(source)
+    usually, elsewhere = _holds_project(usual, closed=True), _holds_project(own, closed=False)
+    if (usually or not elsewhere) and _unless_read_only(usual):
+        said = f"Other verdicts, from when this was read-only, lie in {own}; pass that as home=… to see them."
+        return usual, said if elsewhere else ""
+    if usually:
+        said = f"{usual} can't be written to, and verdicts in it are not seen here."
+    else:
+        said = f"Once it can be written to, what lies there can be moved to {usual} and goes on from there."
+    return made(own), said
+
+
+def _holds_project(home: Path, *, closed: bool) -> bool:
+    """Say whether a folder holds a project; `closed` is the answer where it can't be looked into."""
     try:
-        return made(root / HOME)
-    except InputError:
-        return made(among_own_data(root))
+        return not {IDENTITY, DATABASE}.isdisjoint(os.listdir(home))  # noqa: PTH208  names, not paths
+    except PermissionError:
+        return closed
+    except OSError:
+        return closed and home.is_symlink()
 
 
 def kept_elsewhere(root: Path, *, home: Path) -> str | None:
@@ -63,14 +95,28 @@ def _outside(home: Path, *, root: Path) -> Path:
 
 
 def made(home: Path) -> Path:
-    """Make a project's own folder if need be. Raises InputError where that is not allowed."""
+    """Make a project's own folder if need be. Raises InputError where nothing can be written in it."""
     try:
+        if home.is_symlink() and not home.exists():
+            raise InputError(
+                f"{home} is a link to {home.readlink()}, which is not there; connect its disk or pass home=…."
+            )
         home.mkdir(exist_ok=True, parents=True)
+        TemporaryFile(dir=home).close()  # permissions don't tell it all: of a read-only disk, for instance
     except OSError as error:
-        raise InputError(
-            f"{home} can't be made ({error.strerror}); pass home=… to keep it elsewhere."
+        kind = _ReadOnly if error.errno in READ_ONLY else InputError
+        raise kind(
+            f"{home} can't be written to ({error.strerror}); pass home=… to keep it elsewhere."
         ) from error
     return home
+
+
+def _unless_read_only(home: Path) -> Path | None:
+    """Make a project's own folder if need be; None where it is read-only. Raises InputError."""
+    try:
+        return made(home)
+    except _ReadOnly:
+        return None
 
 
 def among_own_data(root: Path) -> Path:
@@ -88,7 +134,7 @@ def database_of(home: Path, *, url: str | None) -> Engine:
 
     Raises InputError for one that holds another project: decisions on one dataset must not touch another.
     """
-    own = URL.create("sqlite", database=str(home / "cleaner.db"))  # a path may hold ? and #
+    own = URL.create("sqlite", database=str(home / DATABASE))  # a path may hold ? and #
     engine = open_database(url or setting("database") or own)
     mine = _identity(home)
     with writing(engine) as connection:
@@ -105,7 +151,7 @@ def database_of(home: Path, *, url: str | None) -> Engine:
 
 def _identity(home: Path) -> str:
     """Return the text that tells this project from every other, made on first use."""
-    file = home / "project.id"
+    file = home / IDENTITY
     with FileLock(home / ".project.lock"):  # two windows may open a new project at once
         if not file.exists():
             file.write_text(uuid.uuid4().hex)

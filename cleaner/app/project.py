@@ -17,7 +17,7 @@ from cleaner.app.byhand import ByHand
 from cleaner.app.checking import Check, by_severity
 from cleaner.app.export import Export
 from cleaner.app.history import Event, history
-from cleaner.app.home import database_of, kept_elsewhere, user
+from cleaner.app.home import database_of, user
 from cleaner.app.looking import RoundLooking
 from cleaner.app.mapping import beside
 from cleaner.app.moves import Moves, moved_since
@@ -66,7 +66,7 @@ class Project(Trained):
         self.source, self.journal, self.ledger = source, journal, ledger
         self.root, self.home = root, home = source.root, source.home
         found = recover(root=root, home=home, ledger=ledger, digest_of=digest_of)
-        self.notice = found or kept_elsewhere(root, home=home)
+        self.notice = found or source.notice
         self.by_hand = ByHand(self._job)  # for those who know fastai
         self._looked: RoundLooking | None = None
         self._pictures = Pictures(home / "thumbnails", location=ledger.location)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cleaner.app.bridges import from_fastai, from_hugging_face, kind_of
-from cleaner.app.home import among_own_data, made, prepare
+from cleaner.app.home import HOME, kept_elsewhere, kept_for, made, prepare
 from cleaner.catalog.listing import Listing
 from cleaner.catalog.packed import is_packed, unpack
 from cleaner.catalog.table import Table, is_table, list_table, root_of
@@ -21,7 +21,7 @@ class Source:
     """A dataset that is to be cleaned: its root, the project's own folder, and its table if there is one.
 
     `place` opens the same again; None for what is only in memory. The pictures of a `packed` table lie in it
-    as bytes, and are unpacked into the root.
+    as bytes, and are unpacked into the root. `said` is what to know of other places of its verdicts.
     """
 
     root: Path
@@ -29,6 +29,13 @@ class Source:
     table: Table | None
     place: Path | None
     packed: bool = False
+    said: str = ""
+
+    @property
+    def notice(self) -> str | None:
+        """What to know of the place in which this project is kept; None for nothing."""
+        elsewhere = kept_elsewhere(self.root, home=self.home)
+        return " ".join(filter(None, (elsewhere, self.said))) or None
 
     def list(self) -> Listing | None:
         """Read the table as it is now; None for class folders."""
@@ -59,8 +66,8 @@ def source_of(given: Any, *, home: str | Path | None) -> Source:
             f"A {type(given).__name__} is no dataset that is known here; pass a folder, a table, a "
             "DataFrame, a fastai Learner, an ImageFolder or a Hugging Face dataset."
         )
-    root, own = prepare(given, home=home)
-    return Source(root, own, None, root)
+    root, own, said = prepare(given, home=home)
+    return Source(root, own, None, root, said=said)
 
 
 def _required(home: str | Path | None) -> str | Path:
@@ -70,25 +77,18 @@ def _required(home: str | Path | None) -> str | Path:
 
 
 def _of_table(table: Table, *, home: str | Path | None) -> Source:
-    file = table.file
+    file, said = table.file, ""
     if file is None or home is not None:
         own = made(Path(_required(home)).expanduser().resolve())
     elif not file.is_file():
         raise InputError(f"{file} is not there; pass the path of a CSV, TSV or Parquet file.")
     else:
-        own = _beside(file)
+        own, said = kept_for(file, usual=file.with_name(f"{HOME}-{file.name}"))
     if is_packed(table):
-        return Source(own / "images", own, table, file, packed=True)
+        return Source(own / "images", own, table, file, packed=True, said=said)
     kept = own / ROOT
     if not kept.exists():
         kept.write_text(str(root_of(table)), encoding="utf-8", errors="surrogateescape")
     root = Path(kept.read_text(encoding="utf-8", errors="surrogateescape"))
     fixed = replace(table, root=table.base)  # wherever Python runs by the next check
-    return Source(root, own, fixed, file)
-
-
-def _beside(file: Path) -> Path:
-    try:
-        return made(file.with_name(f".cleaner-{file.name}"))
-    except InputError:
-        return made(among_own_data(file))
+    return Source(root, own, fixed, file, said=said)

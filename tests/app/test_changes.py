@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -244,6 +245,98 @@ def test_a_read_only_dataset_is_reviewed_and_exported(monkeypatch: pytest.Monkey
         for path in root.rglob("*"):
             path.chmod(0o777)
         root.chmod(0o777)
+
+
+@pytest.fixture
+def lent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Yield a dataset in reach of everybody, whose person's own data lie beside it."""
+    with tempfile.TemporaryDirectory() as place:
+        root = colour_fields(Path(place, "photos"), each=4)
+        monkeypatch.setenv("XDG_DATA_HOME", str(Path(place, "own")))
+        allow(Path(place))
+        yield root
+        allow(Path(place))
+
+
+def allow(folder: Path, mode: int = 0o777) -> None:
+    """Set what everybody may do with a folder and all that is in it."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(mode)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_verdicts_on_a_read_only_dataset_are_there_when_it_can_be_written_to(lent: Path) -> None:
+    def first() -> None:
+        Project.open(lent).decide(["black/000.png"], "delete")
+
+    def then() -> None:
+        project = Project.open(lent)
+        assert not (lent / ".cleaner").exists()
+        assert project.decisions().keys() == {"black/000.png"}
+        assert project.notice is not None
+        assert f"This project is kept in {project.home};" in project.notice
+        assert f"what lies there can be moved to {lent / '.cleaner'}" in project.notice
+        project.home.rename(lent / ".cleaner")
+        moved = Project.open(lent)
+        assert moved.notice is None
+        assert len(moved.apply().done) == 1
+
+    allow(lent, 0o555)
+    as_an_ordinary_user(first)
+    allow(lent)
+    as_an_ordinary_user(then)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_verdicts_that_lie_in_two_places_are_named_in_each(lent: Path, mode: int) -> None:
+    def somebody() -> None:
+        Project.open(lent).decide(["black/000.png"], "delete")
+
+    def another() -> None:
+        project = Project.open(lent)
+        assert project.decisions() == {}
+        assert project.notice is not None
+        assert f"{lent / '.cleaner'} can't be written to, and verdicts in it" in project.notice
+        project.decide(["black/001.png"], "delete")
+
+    def then() -> None:
+        project = Project.open(lent)
+        assert project.decisions().keys() == {"black/000.png"}
+        assert project.notice is not None
+        other = project.notice.split(" lie in ")[1].split(";")[0]
+        assert Project.open(lent, home=other).decisions().keys() == {"black/001.png"}
+
+    as_an_ordinary_user(somebody)
+    allow(lent / ".cleaner", 0o555)
+    (lent / ".cleaner").chmod(mode)
+    as_an_ordinary_user(another)
+    (lent / ".cleaner").chmod(0o777)
+    allow(lent)
+    as_an_ordinary_user(then)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_home_that_can_not_be_written_to_is_refused(lent: Path) -> None:
+    home = lent.with_name("kept")
+    home.mkdir(0o555)
+
+    def work() -> None:
+        with pytest.raises(InputError, match=r"kept can't be written to \(Permission denied\); pass home="):
+            Project.open(lent, home=home)
+
+    as_an_ordinary_user(work)
+
+
+def test_a_fault_that_may_pass_does_not_begin_a_second_project(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("cleaner.app.home.TemporaryFile", full)
+    with pytest.raises(InputError, match=r"\.cleaner can't be written to \(No space left on device\)"):
+        Project.open(project.root)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
