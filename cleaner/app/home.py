@@ -15,6 +15,8 @@ from sqlalchemy import URL, Column, Engine, MetaData, Table, Text, insert, selec
 
 from cleaner.app.settings import known_user, served_to_others, setting
 from cleaner.catalog.folders import require_class_folders
+from cleaner.changes.export import whole
+from cleaner.changes.files import sync_folder
 from cleaner.errors import InputError
 from cleaner.review.database import open_database, writing
 
@@ -105,10 +107,12 @@ def made(home: Path) -> Path:
         TemporaryFile(dir=home).close()  # permissions don't tell it all: of a read-only disk, for instance
     except OSError as error:
         kind = _ReadOnly if error.errno in READ_ONLY else InputError
-        raise kind(
-            f"{home} can't be written to ({error.strerror}); pass home=… to keep it elsewhere."
-        ) from error
+        raise kind(_no_place(home, error)) from error
     return home
+
+
+def _no_place(home: Path, error: OSError) -> str:
+    return f"{home} can't be written to ({error.strerror}); pass home=… to keep it elsewhere."
 
 
 def _unless_read_only(home: Path) -> Path | None:
@@ -135,11 +139,12 @@ def database_of(home: Path, *, url: str | None) -> Engine:
     Raises InputError for one that holds another project: decisions on one dataset must not touch another.
     """
     own = URL.create("sqlite", database=str(home / DATABASE))  # a path may hold ? and #
-    engine = open_database(url or setting("database") or own)
-    mine = _identity(home)
+    named = url or setting("database")
+    engine = open_database(named or own)
     with writing(engine) as connection:
         owner.create(connection, checkfirst=True)
         found = connection.execute(select(owner.c.project)).scalar()
+        mine = _identity(home, lost=None if named else found)
         if found is None:
             connection.execute(insert(owner).values(project=mine))
     if found not in (None, mine):
@@ -149,13 +154,20 @@ def database_of(home: Path, *, url: str | None) -> Engine:
     return engine
 
 
-def _identity(home: Path) -> str:
-    """Return the text that tells this project from every other, made on first use."""
+def _identity(home: Path, *, lost: str | None) -> str:
+    """Return the text that tells this project from every other, made on first use; `lost` if it is gone."""
     file = home / IDENTITY
-    with FileLock(home / ".project.lock"):  # two windows may open a new project at once
-        if not file.exists():
-            file.write_text(uuid.uuid4().hex)
-        return file.read_text()
+    try:
+        with FileLock(home / ".project.lock"):  # two windows may open a new project at once
+            known = file.read_text().strip("\0") if file.exists() else ""
+            if not known:  # new, or emptied by a power cut
+                known = lost or uuid.uuid4().hex
+                with whole(file) as text:
+                    text.write(known)
+                sync_folder(home)
+    except OSError as error:
+        raise InputError(_no_place(home, error)) from error
+    return known
 
 
 def user() -> str:

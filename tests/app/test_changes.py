@@ -328,6 +328,19 @@ def test_a_home_that_can_not_be_written_to_is_refused(lent: Path) -> None:
     as_an_ordinary_user(work)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_home_with_a_lock_of_somebody_else_is_refused(lent: Path) -> None:
+    (lent / ".cleaner").mkdir()
+    (lent / ".cleaner" / ".project.lock").touch(0o444)
+    (lent / ".cleaner").chmod(0o777)
+
+    def work() -> None:
+        with pytest.raises(InputError, match=r"\.cleaner can't be written to \(Permission denied\)"):
+            Project.open(lent)
+
+    as_an_ordinary_user(work)
+
+
 def test_a_fault_that_may_pass_does_not_begin_a_second_project(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

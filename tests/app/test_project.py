@@ -211,6 +211,20 @@ def test_one_database_holds_one_project(project: Project, tmp_path: Path, monkey
         Project.open(colour_fields(tmp_path / "other", each=4))
 
 
+@pytest.mark.parametrize("left", [None, b"", b"\0" * 32])
+def test_a_project_whose_name_a_power_cut_took_is_the_one_of_its_own_database(folder, left: bytes) -> None:
+    project = Project.open(folder(each=2))
+    project.decide(["black/000.png"], "delete")
+    name = project.home / "project.id"
+    known = name.read_bytes()
+    if left is None:
+        name.unlink()
+    else:
+        name.write_bytes(left)
+    assert Project.open(project.root).decisions().keys() == {"black/000.png"}
+    assert name.read_bytes() == known
+
+
 def test_a_damaged_round_is_named(project: Project) -> None:
     (project.home / "rounds" / "001" / "probs.npy").write_bytes(b"")
     with pytest.raises(InputError, match=r"Round 1 in .* is damaged"):
