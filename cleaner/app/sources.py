@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from cleaner.app.home import HOME, kept_elsewhere, kept_for, made, prepare
 from cleaner.catalog.listing import Listing
 from cleaner.catalog.packed import is_packed, unpack
 from cleaner.catalog.table import Table, is_table, list_table, root_of
+from cleaner.changes.export import whole
 from cleaner.errors import InputError
 
 ROOT = "root.txt"  # ids are relative to the root, so it stays what it was when the project was made
@@ -86,9 +88,26 @@ def _of_table(table: Table, *, home: str | Path | None) -> Source:
         own, said = kept_for(file, usual=file.with_name(f"{HOME}-{file.name}"))
     if is_packed(table):
         return Source(own / "images", own, table, file, packed=True, said=said)
-    kept = own / ROOT
-    if not kept.exists():
-        kept.write_text(str(root_of(table)), encoding="utf-8", errors="surrogateescape")
-    root = Path(kept.read_text(encoding="utf-8", errors="surrogateescape"))
+    root = _root(table, home=own)
     fixed = replace(table, root=table.base)  # wherever Python runs by the next check
     return Source(root, own, fixed, file, said=said)
+
+
+def _root(table: Table, *, home: Path) -> Path:
+    """Return the root that a table's project was made with, or a new one if its images were moved or copied.
+
+    Where the table lies beside its home, what is above or below them is kept as the way that leads there from
+    the folder of both: they move together.
+    """
+    kept, beside = home / ROOT, home.parent
+    text = kept.read_text(encoding="utf-8", errors="surrogateescape") if kept.exists() else ""
+    before = Path(os.path.normpath(beside / text)) if text else None
+    near = table.file is not None and table.file.parent == beside
+    if before is not None and (table.base.is_relative_to(before) or (before.is_dir() and not near)):
+        return before
+    root = root_of(table, before=before)
+    if root != before:
+        near = near and (root.is_relative_to(beside) or beside.is_relative_to(root))
+        with whole(kept) as file:
+            file.write(os.path.relpath(root, beside) if near else str(root))
+    return root

@@ -62,10 +62,15 @@ def is_table(source: Any) -> bool:
     return isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "__getitem__"))
 
 
-def root_of(table: Table) -> Path:
-    """Name the folder that holds all images of a table: the one relative paths count from, if it does."""
+def root_of(table: Table, *, before: Path | None = None) -> Path:
+    """Name the folder that holds all images of a table: the one relative paths count from, if it does.
+
+    Or the one of `before`, as long as any of them lies in that.
+    """
     columns, found = _read(table)
     places = {os.path.dirname(_place(text(cell), table)) for cell in columns[found.path] if text(cell)}  # noqa: PTH120  half as fast with Path
+    if before is not None and any(Path(place).is_relative_to(before) for place in places):
+        return before
     inside = all(Path(place).is_relative_to(table.base) for place in places)
     return table.base if inside else Path(os.path.commonpath([*places, table.base]))
 
@@ -74,7 +79,7 @@ def list_table(table: Table, *, root: Path) -> Listing:
     """List what a table says; what is missing, twice there or has no label becomes a finding.
 
     Raises InputError for a table that can't be read, gives several labels to one image, or none of whose
-    files is there.
+    files is there and in the root.
     """
     columns, found = _read(table)
     require_one_label(columns[found.label], name=table.name, column=found.label)
@@ -97,23 +102,34 @@ def _usable(
     """Map the path of each image that is there to its row; say what is wrong with the other rows."""
     rows: dict[str, int] = {}
     findings: list[Finding] = []
-    missing = 0
+    problems: Counter[str] = Counter()
     for row, cell in enumerate(columns[found.path]):
         place = _place(text(cell), table)
         path = shown(os.path.relpath(place, root).replace(os.sep, "/"))
         if path in rows:
             findings += _twice(path, labels[rows[path]], labels[row], name=table.name)
         elif problem := _problem(path, place, text(cell), labels[row], table=table, row=row):
-            missing += problem.kind == "missing"
+            problems[problem.kind] += 1
             findings.append(problem)
         else:
             rows[path] = row
-    if missing and not rows:
+    if not rows:
+        _require_some(problems, table=table, column=found.path, root=root)
+    return rows, findings
+
+
+def _require_some(problems: Counter[str], *, table: Table, column: str, root: Path) -> None:
+    """Raise InputError for a table of which no image can be taken, as the files are not where it says."""
+    if missing := problems["missing"]:
         raise InputError(
-            f"None of the {missing:,} files in the column {found.path!r} of {table.name} is there; paths "
+            f"None of the {missing:,} files in the column {column!r} of {table.name} is there; paths "
             f"count from {table.base}. Pass Table(…, root=…)."
         )
-    return rows, findings
+    if outside := problems["outside"]:
+        raise InputError(
+            f"None of the {outside:,} files in the column {column!r} of {table.name} lies in {root}, the "
+            "folder of this project. Pass another home=… to begin a new one."
+        )
 
 
 def _problem(path: str, place: str, cell: str, label: str, *, table: Table, row: int) -> Finding | None:

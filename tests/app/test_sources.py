@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from cleaner import Dashboard, Project, Table
 from cleaner.app.bridges import from_fastai
 from cleaner.app.recent import recent
 from cleaner.errors import InputError, Refused
+from tests.support.images import colour_fields
 
 
 def _frame(root: Path) -> pd.DataFrame:
@@ -75,6 +78,46 @@ def test_the_ids_stay_when_rows_come_that_lie_elsewhere(table, tmp_path) -> None
     findings = project.verify()
     assert list(project.catalog.ids) == list(was)
     assert "outside" in {finding.kind for finding in findings}
+
+
+@pytest.mark.parametrize("old", [True, False])
+@pytest.mark.parametrize("inside", [".", "lists", "lists/new"])
+def test_a_table_moved_or_copied_with_its_images_finds_them(
+    folder, tmp_path, inside: str, *, old: bool
+) -> None:
+    root = folder()
+    (root / inside).mkdir(parents=True, exist_ok=True)
+    frame = _frame(root)
+    frame["file"] = [os.path.relpath(root / name, root / inside) for name in frame["file"]]
+    frame.to_csv(root / inside / "labels.csv", index=False)
+    project = Project.open(root / inside / "labels.csv")
+    project.decide(["black/000.png"], "relabel", label="teddy")
+    if old:  # what was written before
+        (project.home / "root.txt").write_text(str(root))
+    for moved in (shutil.copytree, os.rename):
+        there = tmp_path / moved.__name__
+        moved(root, there)
+        for _ in range(2):
+            again = Project.open(there / inside / "labels.csv")
+            again.verify()
+            assert again.root == there
+            assert list(again.catalog.ids) == list(project.catalog.ids)
+            assert again.decisions().keys() == {"black/000.png"}
+            assert [finding.kind for finding in again.findings] == ["columns"]
+
+
+def test_a_table_whose_images_all_lie_elsewhere_by_now_is_refused(table, tmp_path) -> None:
+    project = Project.open(table)
+    known = project.catalog
+    far = colour_fields(tmp_path / "far", each=1)
+    rows = [[str(path), path.parent.name] for path in sorted(far.rglob("*.png"))]
+    pd.DataFrame(rows, columns=["file", "breed"]).to_csv(table, index=False)
+    with pytest.raises(InputError, match=r"None of the 3 files in the column 'file' of labels\.csv lies in"):
+        Project.open(table).verify()
+    assert list(Project.open(table).catalog.ids) == list(known.ids)
+    other = shutil.copy(table, tmp_path / "other.csv")
+    with pytest.raises(InputError, match=f"lies in {table.parent}, the folder of this project"):
+        Project.open(other, home=project.home).verify()
 
 
 def test_a_folder_of_classes_and_a_table_in_it_are_two_projects(table) -> None:
