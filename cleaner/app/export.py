@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleaner.app.sources import Source
 from cleaner.changes.cleaned import Row, cleaned
 from cleaner.changes.copies import Link, write_folder, write_hugging_face
 from cleaner.changes.export import write_csv, write_decisions, write_fastai_csv
+from cleaner.errors import InputError
 from cleaner.progress import Report, Stop, never, quiet
 from cleaner.review.journal import Journal
 from cleaner.types import Catalog
@@ -17,14 +19,17 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+OWN = "cleaned.csv"  # the one name in a project's own folder that an export may take
+
+
 class Export:
     """Everything that leaves a project: labels as the decisions make them, applied or not.
 
-    Deleted images are left out. Files are written whole, or not at all.
+    Deleted images are left out. Files are written whole, or not at all, and never over what is only read.
     """
 
-    def __init__(self, catalog: Callable[[], Catalog], *, journal: Journal) -> None:
-        self._catalog, self._journal = catalog, journal
+    def __init__(self, catalog: Callable[[], Catalog], *, journal: Journal, source: Source) -> None:
+        self._catalog, self._journal, self._source = catalog, journal, source
 
     def rows(self) -> list[Row]:
         """Return the cleaned dataset, a row for each image, in the order of their ids."""
@@ -47,15 +52,15 @@ class Export:
 
     def csv(self, path: str | Path) -> Path:
         """Write the cleaned dataset as a CSV file, columns as in a Row. Raises InputError."""
-        return write_csv(self.rows(), Path(path))
+        return write_csv(self.rows(), self._free(path))
 
     def fastai_csv(self, path: str | Path) -> Path:
         """Write `cleaned.csv` as fastai v1's cleaner did, columns `name` and `label`. Raises InputError."""
-        return write_fastai_csv(self.rows(), Path(path))
+        return write_fastai_csv(self.rows(), self._free(path))
 
     def decisions(self, path: str | Path) -> Path:
         """Write every decision ever made as JSON Lines, oldest first. Raises InputError."""
-        return write_decisions(self._journal.events(), Path(path))
+        return write_decisions(self._journal.events(), self._free(path))
 
     def folder(
         self,
@@ -84,3 +89,22 @@ class Export:
         return write_hugging_face(
             self.rows(), Path(path), root=root, link=link, report=report, stopped=stopped
         )
+
+    def _free(self, path: str | Path) -> Path:
+        """Return the place for a table. Raises InputError for one of the dataset or of the project."""
+        target = Path(path).resolve()
+        home, source = self._source.home.resolve(), self._source.place
+        if target.is_relative_to(home) and target != home / OWN:
+            what = f"lies in {home}, where this project is kept"
+        elif target.is_file() and source is not None and target.samefile(source):
+            what = "is the table of this project"
+        elif target.is_file() and self._is_image(target):
+            what = "is an image of the dataset"
+        else:
+            return Path(path)
+        raise InputError(f"{path} {what}, which an export must not touch; choose another place.")
+
+    def _is_image(self, file: Path) -> bool:
+        catalog, name = self._catalog(), file.name.casefold()  # on some disks one file has many spellings
+        alike = (path for path in catalog.paths if path.casefold().endswith(name))
+        return any(place.exists() and place.samefile(file) for place in map(catalog.root.joinpath, alike))

@@ -72,7 +72,7 @@ class Project(Trained):
         self._pictures = Pictures(home / "thumbnails", location=ledger.location)
         self._moves = Moves(root, home=home, ledger=ledger, by=journal.by, then=self._look_again)
         self.trash = Trash(self._moves, ledger=ledger, journal=journal)  # removed images: back, or for good
-        self.export = Export(lambda: self.catalog, journal=journal)  # the cleaned dataset in many formats
+        self.export = Export(lambda: self.catalog, journal=journal, source=source)  # the cleaned dataset
         self.sides = Sides(journal, home=home, catalog=lambda: self.catalog, again=self.verify)
         self._check = Check(source, moved=ledger.locations, chosen=self.sides.chosen)
         kept = self._check.last()

@@ -419,3 +419,24 @@ def test_every_decision_ever_made_can_be_taken_along(project: Project, tmp_path:
     project.journal.undo(round=0)
     lines = project.export.decisions(tmp_path / "decisions.jsonl").read_text().splitlines()
     assert len(lines) == 2
+
+
+@pytest.mark.parametrize("form", ["csv", "fastai_csv", "decisions"])
+def test_a_table_is_never_written_over_an_image_or_what_the_project_keeps(
+    project: Project, form: str, tmp_path: Path
+) -> None:
+    project.decide(["black/000.png"], "keep")
+    (tmp_path / "link").symlink_to(project.root, target_is_directory=True)
+    before, write = tree(project.root), getattr(project.export, form)
+    for place, said in (
+        (project.root / "black" / "001.png", "is an image of the dataset, which an export must not touch"),
+        (tmp_path / "link" / "black" / "001.png", "is an image of the dataset"),
+        (project.home / "cleaner.db", r"lies in .*\.cleaner, where this project is kept"),
+        (project.home / "trash" / "new.csv", "where this project is kept"),
+    ):
+        with pytest.raises(InputError, match=said):
+            write(place)
+    assert tree(project.root) == before
+    assert Project.open(project.root).decisions().keys() == {"black/000.png"}
+    for place in (project.root / "cleaned.csv", project.home / "cleaned.csv"):
+        assert write(write(place)) == place

@@ -80,6 +80,17 @@ def test_the_ids_stay_when_rows_come_that_lie_elsewhere(table, tmp_path) -> None
     assert "outside" in {finding.kind for finding in findings}
 
 
+def test_an_export_never_takes_the_place_of_the_table(table, monkeypatch) -> None:
+    monkeypatch.chdir(table.parent)
+    frame = _frame(table.parent).assign(bbox="1 2 3 4").rename(columns={"breed": "label"})
+    frame.to_csv(table, index=False)
+    project = Project.open("labels.csv")
+    for place in ("labels.csv", table, table.parent / "black" / ".." / "labels.csv"):
+        with pytest.raises(InputError, match=r"labels\.csv is the table of this project"):
+            project.export.csv(place)
+    assert list(pd.read_csv(table).columns) == ["file", "label", "bbox"]
+
+
 @pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("inside", [".", "lists", "lists/new"])
 def test_a_table_moved_or_copied_with_its_images_finds_them(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
+from cleaner.app.export import OWN
 from cleaner.app.panels.applies import Applies, carry_out, said
 from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import (
@@ -113,7 +114,7 @@ def _place_of_table(project: Project) -> Path:
     try:
         return confined(project.root.with_name(f"{project.root.name}-cleaned.csv"))
     except Refused:
-        return project.home / "cleaned.csv"
+        return project.home / OWN
 
 
 def plan_view(project: Project, plan: Plan) -> str:
