@@ -35,7 +35,7 @@ def apply_plan(
     trash = trash_of(home, root=root)
     if not plan.operations:
         return Receipt(batch=0, verb="apply")
-    files = Files(root, digest_of)
+    files = Files(root, digest_of, home)
     with applying(home):
         settle(ledger, files=files)
         batch = ledger.begin("apply", by=by, total=len(plan))

@@ -31,20 +31,30 @@ CAUSES = {
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one dataset. Paths are relative to `root`, with forward slashes."""
+    """The files of one dataset. Paths are relative to `root`, with forward slashes.
+
+    `home` is the project's own folder, which may be a link to another disk: its trash is found through it.
+    """
 
     root: Path
     digest_of: Callable[[Path], str]
+    home: Path
 
     @cached_property
-    def _real_root(self) -> str:
-        return os.path.realpath(self.root)
+    def _real_root(self) -> Path:
+        return self.root.resolve()
+
+    @cached_property
+    def _real_home(self) -> Path:
+        return self.home.resolve()
 
     def at(self, path: str) -> Path:
         """Return where a path lies. Errors: Refused if it leads outside of the dataset."""
         place = self.root / path
-        folder, root = os.path.realpath(place.parent), self._real_root
-        if ".." in path.split("/") or os.path.commonpath([folder, root]) != root:
+        folder = Path(os.path.realpath(place.parent))
+        inside = folder.is_relative_to(self._real_root)
+        inside = inside or (place.is_relative_to(self.home) and folder.is_relative_to(self._real_home))
+        if ".." in path.split("/") or not inside:
             raise Refused(f"{path} leads outside of the dataset; it is left alone.")
         return place
 

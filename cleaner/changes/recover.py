@@ -24,7 +24,7 @@ def recover(*, root: Path, home: Path, ledger: Ledger, digest_of: Callable[[Path
         return None
     try:
         with applying(home):
-            counts = settle(ledger, files=Files(root, digest_of))
+            counts = settle(ledger, files=Files(root, digest_of, home))
     except Refused:
         return None
     return _sentence(*counts[-1]) if counts else None

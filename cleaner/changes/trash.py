@@ -60,7 +60,7 @@ def empty_trash(
     if word != WORD:
         raise Refused(f"Nothing was removed: to empty the trash, give the word {WORD!r}.")
     trash = trash_of(home, root=root)
-    files = Files(root, digest_of)
+    files = Files(root, digest_of, home)
     with applying(home):
         settle(ledger, files=files)
         entries = _chosen(items, ledger=ledger, trash=trash)

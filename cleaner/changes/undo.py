@@ -37,7 +37,7 @@ def undo(
     CleanerError if the disk is full or the database fails.
     """
     trash_of(home, root=root)
-    files = Files(root, digest_of)
+    files = Files(root, digest_of, home)
     with applying(home):
         settle(ledger, files=files)
         entries = _of_batch(batch, ledger=ledger) if items is None else _of_items(items, ledger=ledger)

@@ -192,6 +192,31 @@ def test_a_project_kept_elsewhere_never_touches_the_dataset(
     assert again.decisions().keys() == {"black/000.png", "black/001.png"}
 
 
+def test_a_home_that_is_a_link_to_another_disk_has_its_trash_there(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    root, disk = folder(each=4), tmp_path / "disk"
+    before = tree(root)
+    disk.mkdir()
+    (root / ".cleaner").symlink_to(disk, target_is_directory=True)
+    project = Project.open(root)
+    assert project.notice is None
+    project.decide(["black/000.png", "black/001.png"], "delete")
+    project.decide(["black/002.png"], "relabel", label="teddy")
+    assert project.apply().failed == ()
+    assert len(list((disk / "trash").rglob("*.png"))) == 2
+    assert project.picture("black/000.png")
+    project.trash.restore(["black/000.png"])
+    assert len(project.trash.empty("destroy").done) == 1
+    project.undo()
+    assert tree(root) == {name: data for name, data in before.items() if name != "black/001.png"}
+    disk.rename(tmp_path / "unplugged")
+    with pytest.raises(
+        InputError, match=r"\.cleaner is a link to .*disk, which is not there; connect its disk"
+    ):
+        Project.open(root)
+
+
 def test_a_project_is_not_kept_among_the_images(folder: Callable[..., Path]) -> None:
     root = folder(each=2)
     with pytest.raises(InputError, match="lies among the images"):
