@@ -21,7 +21,7 @@ from cleaner.changes.names import numbered
 from cleaner.errors import Refused
 from cleaner.types import Operation
 
-ABSENT = (FileNotFoundError, NotADirectoryError)
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)  # nothing lies there, nor ever could
 CAUSES = {
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOTDIR: "a file stands where its folder should be",
@@ -63,10 +63,9 @@ class Files:
         place, source = self.at(operation.source), operation.source
         if operation.target:
             self.at(operation.target)
-        try:
-            found = os.lstat(place)
-        except ABSENT:
-            raise Refused(f"{source} is no longer there; check the folder again.") from None
+        found = _found(place)
+        if found is None:
+            raise Refused(f"{source} is no longer there; check the folder again.")
         if not stat.S_ISREG(found.st_mode):
             raise Refused(f"{source} is not a plain file (a link, perhaps); it is left alone.")
         if not self.holds(operation, path=source):
@@ -75,24 +74,21 @@ class Files:
     def holds(self, operation: Operation, *, path: str) -> bool:
         """Say whether the very picture of an operation lies at a path. Errors: OSError if none can tell."""
         place = self.at(path)
-        try:
-            found = os.lstat(place)
-            same_size = stat.S_ISREG(found.st_mode) and found.st_size == operation.bytes
-            return same_size and self.digest_of(place) == operation.digest
-        except ABSENT:
+        found = _found(place)
+        if found is None or not stat.S_ISREG(found.st_mode) or found.st_size != operation.bytes:
             return False
+        with suppress(FileNotFoundError):  # it went meanwhile
+            return self.digest_of(place) == operation.digest
+        return False
 
     def is_there(self, path: str) -> bool:
         """Say whether anything at all lies at a path. Errors: Refused, OSError if none can tell."""
-        try:
-            os.lstat(self.at(path))
-        except ABSENT:
-            return False
-        return True
+        return _found(self.at(path)) is not None
 
     def free_names(self, paths: Sequence[str], *, taken: Iterable[str] = ()) -> Iterator[tuple[str, ...]]:
         """Yield the paths and their numbered neighbours, with one number for all, as far as all are free."""
-        for names in zip(*map(numbered, paths), strict=True):
+        suffixes = {PurePosixPath(path).suffix for path in paths}
+        for names in zip(*(numbered(path, along=suffixes) for path in paths), strict=True):
             if not any(name in taken or os.path.lexists(self.root / name) for name in names):
                 yield names
 
@@ -129,8 +125,9 @@ class Files:
 
     def remove(self, path: str) -> None:
         """Remove a file that was copied, or is to be destroyed; one that is gone is no error."""
-        with suppress(*ABSENT):
-            self.at(path).unlink()
+        place = self.at(path)
+        if _found(place) is not None:
+            place.unlink(missing_ok=True)
 
     def sync(self, paths: Iterable[str]) -> None:
         """Bring the names in the folders of some paths to the disk."""
@@ -140,10 +137,9 @@ class Files:
     def release(self, path: str) -> None:
         """Give a claimed name back: remove the file there if it is empty, and only then."""
         place = self.at(path)
-        with suppress(*ABSENT):
-            found = os.lstat(place)
-            if stat.S_ISREG(found.st_mode) and found.st_size == 0:
-                place.unlink()
+        found = _found(place)
+        if found is not None and stat.S_ISREG(found.st_mode) and found.st_size == 0:
+            place.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -191,6 +187,16 @@ def sentence(error: OSError, *, operation: Operation) -> str:
 def part_of(target: str, *, number: int) -> str:
     """Name the place beside a target in which a copy is made; `number` is the ledger's."""
     return str(PurePosixPath(target).with_name(f".cleaner-{number}.part"))
+
+
+def _found(place: Path) -> os.stat_result | None:
+    """Return what lies at a place, None if nothing does. Errors: OSError if that can't be told."""
+    try:
+        return os.lstat(place)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None
+        raise
 
 
 def _make_folder(folder: Path) -> None:

@@ -6,9 +6,11 @@ Pure functions of text; the disk is not asked here.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import PurePosixPath
+
+from cleaner.types import SIDECARS
 
 LONGEST = 255  # bytes of one name, on nearly every filesystem
 FORBIDDEN = frozenset('<>:"|?*')
@@ -69,9 +71,21 @@ def folded(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
-def numbered(path: str) -> Iterator[str]:
-    """Yield a path and then its numbered neighbours: `a/x.jpg`, `a/x-2.jpg`, `a/x-3.jpg`, …"""
+def numbered(path: str, *, along: Collection[str] = SIDECARS) -> Iterator[str]:
+    """Yield a path and then its numbered neighbours: `a/x.jpg`, `a/x-2.jpg`, `a/x-3.jpg`, …
+
+    A stem that leaves no room for the number is cut, alike for files of one stem that end in one of `along`.
+    """
     yield path
     place = PurePosixPath(path)
+    ends = [end for end in (place.suffix, *along) if len(end.encode()) <= LONGEST // 2]
+    suffix = place.suffix if place.suffix in ends else ""  # else a dot in a long name
+    stem = place.name.removesuffix(suffix)
+    room = LONGEST - max((len(end.encode()) for end in ends), default=0)
     for number in count(2):
-        yield str(place.with_name(f"{place.stem}-{number}{place.suffix}"))
+        yield str(place.with_name(f"{_cut(stem, room - len(f'-{number}'))}-{number}{suffix}"))
+
+
+def _cut(text: str, length: int) -> str:
+    """Return as many whole characters of a text as fit into some bytes of UTF-8."""
+    return text.encode()[:length].decode(errors="ignore")

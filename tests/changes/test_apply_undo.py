@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,28 @@ def test_a_name_that_is_taken_in_the_very_last_moment_is_not_overwritten(world, 
     receipt = world.apply(plan)
     assert receipt.done[0].target == "dog/2-2.jpg" == world.ledger.locations()["cat/2.jpg"]
     assert world.images()["dog/2.jpg"] == b"first"
+
+
+def test_a_name_as_long_as_a_disk_takes_gets_a_number_too(world, decide):
+    name = "x" * 251 + ".jpg"
+    world.write(f"cat/{name}", b"cat's")
+    world.write(f"dog/{name}", b"dog's")
+    before = world.images()
+    receipt = world.apply(world.plan(decide(f"cat/{name}", "relabel", "dog")))
+    assert receipt.done[0].target == "dog/" + "x" * 248 + "-2.jpg"
+    assert world.undo().failed == ()
+    assert world.images() == before
+
+
+def test_a_place_whose_name_is_too_long_fails_with_a_sentence_and_leaves_nothing_open(world, decide):
+    plan = world.plan(decide("cat/2.jpg", "relabel", "dog"), decide("owl/5.jpg", "delete"))
+    too_long = replace(plan.operations[0], target="dog/" + "x" * 256)
+    before = world.images()
+    receipt = world.apply(replace(plan, operations=(too_long, *plan.operations[1:])))
+    assert receipt.failed[0].reason.endswith("x: the name is too long.")
+    assert [operation.item for operation in receipt.done] == ["owl/5.jpg"]
+    assert world.recover() is None
+    world.assert_agrees(before)
 
 
 def test_undo_puts_a_file_beside_one_that_took_its_name(world, decide):

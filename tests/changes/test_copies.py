@@ -80,6 +80,15 @@ def test_names_that_some_disks_cannot_tell_apart_get_numbers(build, tmp_path):
     assert sorted(found(write_folder(rows, tmp_path / "clean", root=root))) == ["a/X-2.jpg", "a/x.jpg"]
 
 
+def test_names_as_long_as_a_disk_takes_get_numbers_too(build, tmp_path):
+    root, name = tmp_path / "data", "x" * 251 + ".jpg"
+    for folder in ("a", "a/deep"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / name).write_bytes(b"1")
+    rows = list(cleaned(build([f"a/{name}", f"a/deep/{name}"]), {}))
+    assert len(found(write_folder(rows, tmp_path / "clean", root=root))) == 2
+
+
 def test_a_place_that_is_taken_or_in_the_dataset_is_refused(rows, data, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note").write_text("mine")

@@ -193,6 +193,23 @@ def test_numbers_go_before_the_suffix():
     assert [next(names) for _ in range(3)] == ["a/x.tar.gz", "a/x.tar-2.gz", "a/x.tar-3.gz"]
 
 
+@pytest.mark.parametrize(
+    ("name", "second"),
+    [
+        ("x" * 251 + ".jpg", "x" * 248 + "-2.jpg"),
+        ("ü" * 125 + ".jpg", "ü" * 124 + "-2.jpg"),
+        ("x" * 248 + ".jpg", "x" * 248 + "-2.jpg"),
+        ("1. " + "x" * 252, "1. " + "x" * 245 + "-2"),
+    ],
+)
+def test_a_numbered_name_is_never_too_long_nor_is_that_of_its_sidecar(name, second):
+    names = numbered(f"a/{name}")
+    assert next(names) == f"a/{name}"
+    assert next(names) == f"a/{second}"
+    assert len(second.encode()) <= 255
+    assert len(PurePosixPath(second).with_suffix(".json").name.encode()) <= 255
+
+
 def test_emptying_a_class_is_warned_of_unless_it_is_filled_again(build, decide):
     catalog = build([*PATHS, "owl/1.jpg"])
     assert "'owl'" in planned(catalog, decide("owl/1.jpg", "delete")).warnings[0]

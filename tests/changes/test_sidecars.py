@@ -50,6 +50,21 @@ def test_image_and_sidecars_get_one_number_where_any_of_their_names_is_taken(ann
     assert "dog/2.jpg is taken" in notes[1].note
 
 
+def test_an_image_and_its_sidecars_share_a_stem_however_long_their_names_are(annotated, decide):
+    long, cut = "x" * 250, "x" * 248
+    for path in (f"cat/{long}.jpg", f"cat/{long}.json", f"dog/{long}.jpg"):
+        annotated.write(path, path[:3].encode())
+    before, relabel = annotated.images(), decide(f"cat/{long}.jpg", "relabel", "dog")
+    annotated.apply(annotated.plan(relabel, sidecars=True))
+    assert annotated.images()[f"dog/{cut}-2.jpg"] == annotated.images()[f"dog/{cut}-2.json"] == b"cat"
+    annotated.undo()
+    assert annotated.images() == before
+    plan = annotated.plan(relabel, sidecars=True)
+    annotated.write(f"dog/{cut}-2.json", b"nobody's")
+    annotated.apply(plan)
+    assert annotated.images()[f"dog/{cut}-3.jpg"] == annotated.images()[f"dog/{cut}-3.json"] == b"cat"
+
+
 def test_a_removed_image_takes_its_sidecars_to_the_trash_and_out_of_it(annotated, decide):
     before = annotated.images()
     receipt = annotated.apply(annotated.plan(decide("owl/5.jpg", "delete"), sidecars=True))
