@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +20,22 @@ from cleaner.types import Catalog, Plan, Receipt
 class Moves:
     """Apply, undo and empty the trash, in the name of one person; `then` is called after each.
 
-    Each raises Refused, and touches nothing, where that person may not change files.
+    `seen` maps ids to where the last check saw the images. Each raises Refused, and touches nothing, where
+    that person may not change files.
     """
 
-    def __init__(self, root: Path, *, home: Path, ledger: Ledger, by: str, then: Callable[[], None]) -> None:
-        self._root, self._home, self._ledger, self._by, self._then = root, home, ledger, by, then
+    def __init__(
+        self,
+        root: Path,
+        *,
+        home: Path,
+        ledger: Ledger,
+        by: str,
+        then: Callable[[], None],
+        seen: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self._root, self._home, self._ledger, self._by = root, home, ledger, by
+        self._then, self._seen = then, seen
 
     def apply(self, plan: Plan, *, report: Report, stopped: Stop) -> Receipt:
         """Do what a plan says."""
@@ -34,7 +45,7 @@ class Moves:
         self, batch: int | None, *, items: Sequence[str] | None, report: Report, stopped: Stop
     ) -> Receipt:
         """Undo an apply, the last one, or the last change of some images."""
-        return self._do(partial(undo, batch, items=items), report=report, stopped=stopped)
+        return self._do(partial(undo, batch, items=items, seen=self._seen()), report=report, stopped=stopped)
 
     def empty(self, items: Sequence[str] | None, *, word: str, report: Report, stopped: Stop) -> Receipt:
         """Destroy what lies in the trash, or some of it."""
@@ -57,8 +68,13 @@ class Moves:
             self._then()
 
 
+def paths_by_id(catalog: Catalog | None) -> dict[str, str]:
+    """Map the id of each image to where a check saw it; without a check there is none."""
+    return {} if catalog is None else dict(zip(catalog.ids, catalog.paths, strict=True))
+
+
 def moved_since(catalog: Catalog, *, ledger: Ledger) -> bool:
     """Say whether files were moved since a check, by an apply that was killed before its own."""
-    known = dict(zip(catalog.ids, catalog.paths, strict=True))
+    known = paths_by_id(catalog)
     places = ledger.locations().items()
     return any(known.get(key) != place and (catalog.root / place).exists() for key, place in places)

@@ -20,7 +20,7 @@ from cleaner.app.history import Event, history
 from cleaner.app.home import database_of, user
 from cleaner.app.looking import RoundLooking
 from cleaner.app.mapping import beside
-from cleaner.app.moves import Moves, moved_since
+from cleaner.app.moves import Moves, moved_since, paths_by_id
 from cleaner.app.pictures import Pictures
 from cleaner.app.report import write_report
 from cleaner.app.reviewing import Showing, grid_of_findings, grid_over
@@ -70,7 +70,14 @@ class Project(Trained):
         self.by_hand = ByHand(self._job)  # for those who know fastai
         self._looked: RoundLooking | None = None
         self._pictures = Pictures(home / "thumbnails", location=ledger.location)
-        self._moves = Moves(root, home=home, ledger=ledger, by=journal.by, then=self._look_again)
+        self._moves = Moves(
+            root,
+            home=home,
+            ledger=ledger,
+            by=journal.by,
+            then=self._look_again,
+            seen=lambda: paths_by_id(self._catalog),
+        )
         self.trash = Trash(self._moves, ledger=ledger, journal=journal)  # removed images: back, or for good
         self.export = Export(lambda: self.catalog, journal=journal, source=source)  # the cleaned dataset
         self.sides = Sides(journal, home=home, catalog=lambda: self.catalog, again=self.verify)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from cleaner.changes.execute import Step, execute
 from cleaner.changes.files import Files, applying, trash_of
@@ -20,6 +21,7 @@ def undo(
     batch: int | None = None,
     *,
     items: Sequence[str] | None = None,
+    seen: Mapping[str, str],
     root: Path,
     home: Path,
     ledger: Ledger,
@@ -33,19 +35,25 @@ def undo(
     With neither, that is the last apply that is not undone; again and again undoes the ones before it. What
     was changed again by a later apply, or destroyed since, fails with a reason. A file whose old name is
     taken meanwhile gets a free one beside it (its `target` in the receipt). What failed is tried again once
-    nothing else is left to undo. Errors: Refused if there is nothing to undo or another window applies;
-    CleanerError if the disk is full or the database fails.
+    nothing else is left to undo. `seen` maps ids to where the last check saw the images: a file that a person
+    has moved since comes back from there, and one that they have put back counts as done.
+
+    Errors: Refused if there is nothing to undo or another window applies; CleanerError if the disk is full or
+    the database fails.
     """
     trash_of(home, root=root)
     files = Files(root, digest_of, home)
     with applying(home):
         settle(ledger, files=files)
         entries = _of_batch(batch, ledger=ledger) if items is None else _of_items(items, ledger=ledger)
-        steps = _steps(entries, ledger=ledger)
+        steps = _steps(entries, ledger=ledger, where=_Where(files, seen))
         number = ledger.begin("undo", by=by, total=len(entries))
-        return execute(
-            steps, batch=number, verb="undo", files=files, ledger=ledger, report=report, stopped=stopped
+        back = ledger.record([part for step in steps for part in step.parts if _is_back(part)], batch=number)
+        left = [step for step in map(_left, steps) if step.parts]
+        receipt = execute(
+            left, batch=number, verb="undo", files=files, ledger=ledger, report=report, stopped=stopped
         )
+        return replace(receipt, done=(*(entry.operation for entry in back), *receipt.done))
 
 
 def _of_batch(number: int | None, *, ledger: Ledger) -> tuple[Entry, ...]:
@@ -70,16 +78,39 @@ def _of_items(items: Sequence[str], *, ledger: Ledger) -> tuple[Entry, ...]:
     return tuple(entry for entry in entries if last[entry.operation.item] == entry.batch)
 
 
-def _steps(entries: Iterable[Entry], *, ledger: Ledger) -> list[Step]:
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where files lie now, also those that a person has moved."""
+
+    files: Files
+    seen: Mapping[str, str]
+
+    def of(self, operation: Operation, *, put: str) -> str:
+        """Return where the last check saw a file that no longer lies where it was `put`, else that."""
+        place = self.seen.get(operation.item, put)
+        if operation.kind == "sidecar":
+            place = str(PurePosixPath(place).with_suffix(PurePosixPath(put).suffix))
+        with suppress(OSError, Refused):  # the check of what was put says why
+            if place != put and not self._holds(operation, put) and self._holds(operation, place):
+                return place
+        return put
+
+    def _holds(self, operation: Operation, place: str) -> bool:
+        return self.files.holds(operation, path=place)
+
+
+def _steps(entries: Iterable[Entry], *, ledger: Ledger, where: _Where) -> list[Step]:
     places = ledger.places()
     latest = {thing(entry.operation): entry.id for entry in ledger.standing()}
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.operation.item, []).append(entry)
-    return [_step(group, places=places, latest=latest) for group in reversed(groups.values())]
+    return [_step(group, places=places, latest=latest, where=where) for group in reversed(groups.values())]
 
 
-def _step(group: list[Entry], *, places: Mapping[Thing, str], latest: Mapping[Thing, int]) -> Step:
+def _step(
+    group: list[Entry], *, places: Mapping[Thing, str], latest: Mapping[Thing, int], where: _Where
+) -> Step:
     parts = []
     for entry in sorted(group, key=lambda entry: entry.operation.kind == "sidecar"):
         operation = entry.operation
@@ -88,8 +119,19 @@ def _step(group: list[Entry], *, places: Mapping[Thing, str], latest: Mapping[Th
             return _barred(entry, f"{operation.source} was destroyed when the trash was emptied.")
         if latest[thing(operation)] != entry.id:
             return _barred(entry, f"{place} was changed again later; undo that first.")
-        parts.append(Draft(_inverse(operation, place=place), undoes=entry.id))
+        inverse = _inverse(operation, place=where.of(operation, put=place))
+        is_back = inverse.source == inverse.target
+        parts.append(Draft(inverse, undoes=entry.id, state="done" if is_back else "intended"))
     return Step(tuple(parts))
+
+
+def _is_back(part: Draft) -> bool:
+    return part.state == "done"
+
+
+def _left(step: Step) -> Step:
+    """Leave out what a person has put back."""
+    return replace(step, parts=tuple(part for part in step.parts if not _is_back(part)))
 
 
 def _barred(entry: Entry, obstacle: str) -> Step:

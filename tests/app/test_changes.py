@@ -57,6 +57,18 @@ def test_an_image_taken_out_of_the_trash_is_not_planned_to_go_back(project: Proj
     assert project.trash.list() == ()
 
 
+def test_undo_works_after_a_class_folder_was_renamed(project: Project) -> None:
+    before = tree(project.root)
+    project.decide(["black/000.png", "black/001.png"], "relabel", label="teddy")
+    project.apply()
+    (project.root / "teddy").rename(project.root / "toy")
+    project.verify()
+    receipt = project.undo()
+    assert (len(receipt.done), receipt.failed) == (2, ())
+    (project.root / "toy").rename(project.root / "teddy")
+    assert tree(project.root) == before
+
+
 def test_emptying_the_trash_takes_its_word_and_leaves_the_rest(project: Project) -> None:
     project.decide(["black/000.png"], "delete")
     project.apply()

@@ -50,7 +50,6 @@ class Model:
     decided: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     said: list[dict[str, tuple[str, str | None]]] = field(default_factory=list)  # before each verdict
     applies: dict[int, list[Change]] = field(default_factory=dict)  # the changes that stand
-    strayed: set[str] = field(default_factory=set)  # moved by hand since the program moved them
 
     def present(self) -> list[str]:
         return sorted(item for item, place in self.where.items() if place not in (TRASH, GONE))
@@ -72,11 +71,7 @@ class Model:
 
     def undone(self, changes: list[Change], *, number: int) -> list[str]:
         """Take back what can be taken back of an apply; return those images."""
-        back = [
-            c
-            for c in changes
-            if self.latest(c.item) == number and self.where[c.item] != GONE and c.item not in self.strayed
-        ]
+        back = [c for c in changes if self.latest(c.item) == number and self.where[c.item] != GONE]
         for change in back:
             self.where[change.item] = change.before
             self.applies[number].remove(change)
@@ -139,7 +134,6 @@ class Loop(RuleBasedStateMachine):
         if goes:
             self.model.applies[batch] = [Change(i, self.model.where[i], to) for i, to in goes.items()]
         self.model.where |= goes
-        self.model.strayed -= set(goes)
 
     @rule(touch=st.integers(1, 120))
     def apply_and_be_killed(self, touch: int) -> None:
@@ -236,11 +230,6 @@ class Loop(RuleBasedStateMachine):
         place.rename(target)
         self.project.verify()
         self.model.where[item] = label
-        put = self.project.ledger.location(item)
-        if put in (None, target.relative_to(self.root).as_posix()):
-            self.model.strayed.discard(item)
-        else:
-            self.model.strayed.add(item)
 
     @rule()
     def train_again(self) -> None:

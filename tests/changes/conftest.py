@@ -130,7 +130,7 @@ class World:
         )
 
     def undo(self, number: int | None = None, **options: object) -> Receipt:
-        return undo(number, **self._with(options))
+        return undo(number, **self._with({"seen": {}, **options}))
 
     def empty(self, items: Sequence[str] | None = None, **options: object) -> Receipt:
         return empty_trash(items, **self._with({"word": "destroy", **options}))

@@ -279,6 +279,39 @@ def test_changed_and_vanished_files_fail_with_a_sentence_and_the_rest_goes_on(wo
     assert world.images()["cat/1.jpg"] == b"oni"
 
 
+def test_undo_brings_a_file_back_from_where_a_person_has_moved_it(world, mixed):
+    before = world.images()
+    world.apply(world.plan(*mixed))
+    (world.root / "dog").rename(world.root / "hound")
+    world.write("dog/1-2.jpg", b"a newcomer")
+    receipt = world.undo(seen={"cat/1.jpg": "hound/1-2.jpg"})
+    assert receipt.failed == ()
+    assert world.ledger.locations()["cat/1.jpg"] == "cat/1.jpg"
+    (world.root / "dog/1-2.jpg").unlink()
+    (world.root / "dog").rmdir()
+    (world.root / "hound").rename(world.root / "dog")
+    assert world.images() == before
+
+
+def test_a_file_that_a_person_has_put_back_stays_there_and_counts_as_undone(world, mixed):
+    before = world.images()
+    world.apply(world.plan(*mixed))
+    (world.root / "dog/1-2.jpg").rename(world.root / "cat/1.jpg")
+    receipt = world.undo(seen={"cat/1.jpg": "cat/1.jpg"})
+    assert (len(receipt.done), receipt.failed) == (3, ())
+    assert world.images() == before
+    assert not world.ledger.can_undo
+
+
+def test_undo_takes_no_other_picture_for_one_that_a_person_has_moved(world, decide):
+    world.apply(world.plan(decide("cat/1.jpg", "relabel", "dog")))
+    (world.root / "dog/1-2.jpg").rename(world.root / "owl/1.jpg")
+    world.write("owl/1.jpg", b"eno")
+    receipt = world.undo(seen={"cat/1.jpg": "owl/1.jpg"})
+    assert receipt.failed[0].reason == "dog/1-2.jpg is no longer there; check the folder again."
+    assert world.images()["owl/1.jpg"] == b"eno"
+
+
 def test_undo_leaves_a_file_that_was_edited_where_it_is_and_goes_on(world, mixed):
     world.apply(world.plan(*mixed))
     world.write("dog/1-2.jpg", b"edited")

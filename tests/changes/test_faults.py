@@ -66,6 +66,30 @@ def test_killed_at_any_step_with_sidecars_on_one_disk_or_two(
     assert touch > (60 if disks == 2 else 40)
 
 
+def test_an_undo_of_what_a_person_has_moved_killed_at_any_step_is_recovered(
+    new_world, sidecars, mixed, fast_path
+):
+    seen = {"cat/1.jpg": "hound/1-2.jpg", "cat/deep/3.jpg": "cat/deep/3.jpg"}
+    for touch in range(1, 500):
+        world = new_world(fast_path / str(touch), sidecars)
+        before = world.images()
+        world.apply(world.plan(*mixed, sidecars=True))
+        (world.root / "dog").rename(world.root / "hound")
+        for suffix in (".jpg", ".xml"):
+            (world.root / "elk/deep/3").with_suffix(suffix).rename(world.root / f"cat/deep/3{suffix}")
+        killed = killed_before(touch, lambda w=world: w.undo(seen=seen), engine=world.engine)
+        world.recover()
+        while world.ledger.can_undo:
+            assert world.undo(seen=seen).failed == ()
+        (world.root / "hound").rename(world.root / "dog")
+        world.assert_agrees(before)
+        if not killed:
+            break
+    else:
+        pytest.fail("the work never came to its end")
+    assert touch > 30
+
+
 def test_a_recovery_between_two_disks_killed_at_any_step_is_recovered(new_world, sidecars, mixed, fast_path):
     """The apply before it died when the first copy was verified, in its place, and its source still there."""
     for touch in range(1, 100):

@@ -76,6 +76,16 @@ def test_a_removed_image_takes_its_sidecars_to_the_trash_and_out_of_it(annotated
     assert b"what five is" not in annotated.files().values()
 
 
+def test_sidecars_come_back_from_where_a_person_has_moved_them_with_their_image(annotated, decide):
+    before = annotated.images()
+    annotated.apply(annotated.plan(decide("cat/1.jpg", "relabel", "elk"), sidecars=True))
+    (annotated.root / "elk").rename(annotated.root / "moose")
+    (annotated.root / "elk").mkdir()
+    (annotated.root / "moose/1.txt").rename(annotated.root / "elk/1.txt")  # but this one
+    assert annotated.undo(seen={"cat/1.jpg": "moose/1.jpg"}).failed == ()
+    assert annotated.images() == before
+
+
 def test_a_sidecar_that_was_edited_meanwhile_stays_and_its_image_goes(annotated, decide):
     plan = annotated.plan(decide("owl/5.jpg", "delete"), sidecars=True)
     annotated.write("owl/5.txt", b"edited")
