@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cleaner.changes.names import folded, folder_name_problem
+from cleaner.catalog.listing import are_splits
+from cleaner.changes.names import WOULD_SPLIT, folded, folder_name_problem
 from cleaner.errors import Refused
 from cleaner.ranking.queue import without
 from cleaner.types import Action, Catalog, Predictions, Queue, Standing
@@ -57,6 +58,9 @@ def class_problem(catalog: Catalog, name: str) -> str | None:
     known = {folded(label): label for label in catalog.vocab}.get(folded(name))
     if known is not None and known != name:
         return f"{name!r} is spelled almost like {known!r}: many disks can't tell them apart"
+    by_folder = catalog.labels_in == "folder" and catalog.class_level == 0
+    if by_folder and name not in catalog.vocab and are_splits([*catalog.vocab, name]):
+        return WOULD_SPLIT.format(name)
     return folder_name_problem(name)
 
 

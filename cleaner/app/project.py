@@ -31,6 +31,7 @@ from cleaner.app.trained import Trained
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
 from cleaner.catalog.digest import digest_of
+from cleaner.catalog.listing import are_splits
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.plan import IN_TABLE, make_plan, overtaken
 from cleaner.changes.recover import recover
@@ -239,7 +240,9 @@ class Project(Trained):
         With `sidecars`, files of an image's stem that end in .txt, .xml or .json go where the image goes.
         """
         disputed, trashed = len(self.journal.conflicts()), len(self.trash.wanted())
-        plan = make_plan(self.catalog, self.decisions(), disputed=disputed, trashed=trashed)
+        plan = make_plan(
+            self.catalog, self.decisions(), disputed=disputed, trashed=trashed, are_splits=are_splits
+        )
         return with_sidecars(plan, catalog=self.catalog, digest_of=digest_of) if sidecars else plan
 
     def apply(self, plan: Plan | None = None, *, report: Report = quiet, stopped: Stop = never) -> Receipt:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cleaner.catalog.listing import GIVEN_SPLITS, Listing, shown
+from cleaner.catalog.listing import GIVEN_SPLITS, Listing, are_splits, shown
 from cleaner.errors import InputError, Stopped
 from cleaner.progress import INTERVAL, Progress, Report, Stop, never, quiet
 from cleaner.types import SIDECARS, Finding
@@ -47,8 +47,7 @@ def require_class_folders(root: Path) -> None:
 
 def class_level(root: Path) -> int:
     """Say which part of a path names the class: 1 under split folders such as train and valid, else 0."""
-    tops = {entry.name.lower() for entry in _folders(root)}
-    return 1 if "train" in tops and any(GIVEN_SPLITS.get(name, "train") != "train" for name in tops) else 0
+    return 1 if are_splits(entry.name for entry in _folders(root)) else 0
 
 
 def _folders(folder: Path) -> list[os.DirEntry[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +33,12 @@ class Listing:
     classes: frozenset[str] = frozenset()
     class_level: int = 0
     labels_in: Literal["folder", "table"] = "folder"
+
+
+def are_splits(folders: Iterable[str]) -> bool:
+    """Say whether folders of these names hold a split each, and not a class: train and another one do."""
+    names = {folder.lower() for folder in folders}
+    return "train" in names and any(GIVEN_SPLITS.get(name, "train") != "train" for name in names)
 
 
 def shown(path: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from cleaner.types import SIDECARS
 
 LONGEST = 255  # bytes of one name, on nearly every filesystem
+WOULD_SPLIT = "a folder {!r} would turn the class folders into those of a split; choose another name"
 FORBIDDEN = frozenset('<>:"|?*')
 RESERVED = frozenset(
     ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"]

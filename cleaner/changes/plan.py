@@ -6,11 +6,11 @@ Pure: the disk is not asked, so names that only the disk knows to be taken are s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from cleaner.changes.names import folded, folder_name_problem, numbered, path_problem
+from cleaner.changes.names import WOULD_SPLIT, folded, folder_name_problem, numbered, path_problem
 from cleaner.types import Catalog, Decision, Item, Operation, Plan, Refusal, Standing
 
 IN_TABLE = (
@@ -20,12 +20,20 @@ IN_TABLE = (
 LARGE_SHARE = 10  # more than one in so many removed is worth a warning
 
 
-def make_plan(catalog: Catalog, standing: Standing, *, disputed: int = 0, trashed: int = 0) -> Plan:
+def make_plan(
+    catalog: Catalog,
+    standing: Standing,
+    *,
+    disputed: int = 0,
+    trashed: int = 0,
+    are_splits: Callable[[Collection[str]], bool] = lambda _: False,
+) -> Plan:
     """Say what the standing decisions would change, in the order of the catalog.
 
     A delete has no target yet: its place in the trash is chosen on apply. Decisions on images that are not
     in the catalog (already in the trash) change nothing. `disputed` counts the images on which people do not
-    agree, `trashed` those in the trash that are no longer to be removed.
+    agree, `trashed` those in the trash that are no longer to be removed, and `are_splits` says whether
+    folders of some names would be taken for a split, not for classes.
     """
     positions = catalog.positions()
     rows = sorted(positions[identity] for identity in standing if identity in positions)
@@ -37,7 +45,7 @@ def make_plan(catalog: Catalog, standing: Standing, *, disputed: int = 0, trashe
         decision = standing[item.id]
         if not _changes(item, decision):
             continue
-        reason = _problem(catalog, row=row, decision=decision, folders=folders)
+        reason = _problem(catalog, row=row, decision=decision, folders=folders, are_splits=are_splits)
         if reason:
             refusals.append(Refusal(item=item.id, reason=reason))
         else:
@@ -99,7 +107,14 @@ def _changes(item: Item, decision: Decision) -> bool:
     return decision.action == "delete"
 
 
-def _problem(catalog: Catalog, *, row: int, decision: Decision, folders: dict[str, str]) -> str | None:
+def _problem(
+    catalog: Catalog,
+    *,
+    row: int,
+    decision: Decision,
+    folders: dict[str, str],
+    are_splits: Callable[[Collection[str]], bool],
+) -> str | None:
     """Say why a decision can't become a change; remembers a new class in `folders`, keyed by folded name."""
     if catalog.labels_in == "table":
         return "the labels come from a table"
@@ -110,6 +125,9 @@ def _problem(catalog: Catalog, *, row: int, decision: Decision, folders: dict[st
     problem = folder_name_problem(label, exists=label in catalog.vocab)
     if problem:
         return problem
+    new = folded(label) not in folders
+    if new and not catalog.class_level and are_splits([*folders.values(), label]):
+        return WOULD_SPLIT.format(label)
     known = folders.setdefault(folded(label), label)
     if label != known and label not in catalog.vocab:
         return f"the label {label!r} is spelled almost like {known!r}: many disks can't tell them apart"

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from cleaner import Project
+from cleaner.app.agenda import class_problem
 from cleaner.app.rounds import save_round
 from cleaner.errors import InputError, Refused
 from cleaner.types import Predictions, Round, TrainConfig, strings
@@ -179,6 +180,26 @@ def test_a_label_that_only_looks_like_a_class_is_named(tmp_path: Path) -> None:
     project = Project.open(colour_fields(tmp_path / "photos", classes=("caf\u00e9", "bar"), each=2))
     with pytest.raises(Refused, match="which only looks the same"):
         project.decide(["bar/000.png"], "relabel", label="cafe\u0301")
+
+
+@pytest.mark.parametrize("name", ["test", "Val"])
+def test_a_class_that_would_turn_the_class_folders_into_a_split_is_refused(tmp_path: Path, name: str) -> None:
+    project = Project.open(colour_fields(tmp_path / "photos", classes=("bus", "train"), each=2))
+    assert "into those of a split; choose another name" in class_problem(project.catalog, name)
+    assert class_problem(project.catalog, "tram") is None
+    project.journal.decide([("bus/000.png", "relabel", name)], round=0)
+    assert [refusal.item for refusal in project.plan().refusals] == ["bus/000.png"]
+    assert project.apply().done == ()
+
+
+def test_below_split_folders_a_class_may_be_named_like_a_split(tmp_path: Path) -> None:
+    for under in ("train", "valid"):
+        root = colour_fields(tmp_path / "photos", classes=("bus", "train"), each=2, under=under)
+    project = Project.open(root)
+    assert class_problem(project.catalog, "test") is None
+    project.journal.decide([("train/bus/000.png", "relabel", "test")], round=0)
+    assert len(project.apply().done) == 1
+    assert project.catalog.vocab == ("bus", "test", "train")
 
 
 def test_a_project_kept_elsewhere_never_touches_the_dataset(

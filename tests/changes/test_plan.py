@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cleaner.changes.names import folded, folder_name_problem, numbered
+from cleaner.changes.names import WOULD_SPLIT, folded, folder_name_problem, numbered
 from cleaner.changes.plan import make_plan, summary
 from cleaner.types import Plan
 
@@ -102,6 +102,20 @@ def test_a_new_class_spelled_like_another_one_is_refused(build, decide):
     plan = planned(catalog, decide("cat/3.jpg", "relabel", "Dog"), first, second)
     assert [refusal.item for refusal in plan.refusals] == ["cat/2.jpg", "cat/3.jpg"]
     assert "'dog'" in plan.refusals[1].reason
+
+
+def test_a_new_class_that_would_turn_class_folders_into_split_folders_is_refused(build, decide):
+    def plan(*paths, level=0):
+        catalog = build(paths, class_level=level)
+        wanted = zip(catalog.ids, ("train", "test", "owl"), strict=True)
+        decisions = {item: decide(item, "relabel", label) for item, label in wanted}
+        return make_plan(catalog, decisions, are_splits={"train", "test"}.issubset)
+
+    refused = plan("a/1.jpg", "a/2.jpg", "a/3.jpg")
+    assert [operation.new_label for operation in refused.operations] == ["train", "owl"]
+    assert refused.refusals[0].reason == WOULD_SPLIT.format("test")
+    assert plan("test/1.jpg", "test/2.jpg", "test/3.jpg").refusals[0].reason == WOULD_SPLIT.format("train")
+    assert plan("train/a/1.jpg", "train/a/2.jpg", "test/a/3.jpg", level=1).refusals == ()
 
 
 def test_a_class_in_another_case_or_normal_form_keeps_the_names_of_its_files(build, decide):
