@@ -190,6 +190,11 @@ def _warnings(
     left.update(operation.new_label for operation in changes.values() if operation.new_label)
     warnings = [IN_TABLE] if catalog.labels_in == "table" else []
     warnings += [f"The class {label!r} would be left without images." for label in left if left[label] == 0]
+    warnings += [
+        f"There is no class {label!r} yet: its folder will be made."
+        for label in left
+        if label not in catalog.vocab
+    ]
     removed = sum(operation.kind == "trash" for operation in changes.values())
     if removed * LARGE_SHARE > len(catalog):
         warnings.append(f"{removed} of {len(catalog)} images would be removed: more than a tenth.")

@@ -231,6 +231,12 @@ def test_emptying_a_class_is_warned_of_unless_it_is_filled_again(build, decide):
     assert planned(catalog, *refill).warnings == ()
 
 
+def test_a_class_whose_folder_will_be_made_is_warned_of_once(build, decide):
+    two = [decide(f"cat/{n}.jpg", "relabel", "owl") for n in range(2)]
+    assert planned(build(PATHS), *two).warnings == ("There is no class 'owl' yet: its folder will be made.",)
+    assert planned(build(PATHS, vocab=["owl"]), *two).warnings == ()
+
+
 def test_removing_more_than_a_tenth_is_warned_of(build, decide):
     catalog = build([f"cat/{n}.jpg" for n in range(20)])
     two = [decide(f"cat/{n}.jpg", "delete") for n in range(2)]
