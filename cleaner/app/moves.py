@@ -14,14 +14,14 @@ from cleaner.changes.trash import empty_trash
 from cleaner.changes.undo import undo
 from cleaner.errors import Refused
 from cleaner.progress import Report, Stop
-from cleaner.types import Catalog, Plan, Receipt
+from cleaner.types import Catalog, Plan, Receipt, Refusal
 
 
 class Moves:
-    """Apply, undo and empty the trash, in the name of one person; `then` is called after each.
+    """Apply, undo and empty the trash, in the name of one person.
 
-    `seen` maps ids to where the last check saw the images. Each raises Refused, and touches nothing, where
-    that person may not change files.
+    `then` is called after each, with the ids of what failed; `seen` maps ids to where the last check saw the
+    images. Each raises Refused, and touches nothing, where that person may not change files.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Moves:
         home: Path,
         ledger: Ledger,
         by: str,
-        then: Callable[[], None],
+        then: Callable[[Sequence[str]], None],
         seen: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._root, self._home, self._ledger, self._by = root, home, ledger, by
@@ -54,8 +54,9 @@ class Moves:
     def _do(self, act: Callable[..., Receipt], *, report: Report, stopped: Stop) -> Receipt:
         if problem := may_not_apply(self._by):
             raise Refused(problem)
+        failed: tuple[Refusal, ...] = ()
         try:
-            return act(
+            receipt = act(
                 root=self._root,
                 home=self._home,
                 ledger=self._ledger,
@@ -64,8 +65,10 @@ class Moves:
                 report=report,
                 stopped=stopped,
             )
+            failed = receipt.failed
         finally:
-            self._then()
+            self._then([refusal.item for refusal in failed])
+        return receipt
 
 
 def paths_by_id(catalog: Catalog | None) -> dict[str, str]:

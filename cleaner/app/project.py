@@ -32,6 +32,7 @@ from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
 from cleaner.catalog.digest import digest_of
 from cleaner.catalog.listing import are_splits
+from cleaner.catalog.scan import doubted
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.plan import IN_TABLE, make_plan, overtaken
 from cleaner.changes.recover import recover
@@ -285,10 +286,15 @@ class Project(Trained):
 
     # --- beneath ---
 
-    def _look_again(self) -> None:
-        """Check the folder after files have moved; a fault there must not hide what was done."""
+    def _look_again(self, failed: Sequence[str]) -> None:
+        """Check the folder after files have moved; a fault there must not hide what was done.
+
+        What failed may hold other bytes than the last check read, under the same size and time.
+        """
         self.notice = None
         try:
+            if failed and self._catalog is not None:
+                self._catalog = doubted(self._catalog, failed)
             self.verify()
         except (CleanerError, OSError) as error:
             self.notice = f"The folder could not be checked again ({error}); check it before you go on."

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleaner.catalog.checks import look_findings
-from cleaner.catalog.digest import split_of
+from cleaner.catalog.digest import digest_of, split_of
 from cleaner.catalog.examine import Seen
 from cleaner.catalog.faults import Fault
 from cleaner.catalog.findings import duplicates, too_many_failures
@@ -58,6 +59,25 @@ def scan(
     findings = [*there.findings, *damaged, *duplicates(catalog), *look_findings(catalog)]
     findings += too_many_failures(damaged, total=len(there.paths))
     return catalog, tuple(sorted(findings, key=lambda f: (-f.severity, f.kind, f.item)))
+
+
+def doubted(catalog: Catalog, items: Collection[str]) -> Catalog:
+    """Return a catalog by which a scan reads some images again: those whose bytes are not what was read.
+
+    With them all of the same size and time are read again, since they may have changed places.
+    """
+    rows = catalog.positions()
+    other = [rows[item] for item in items if item in rows and _is_other(catalog, rows[item])]
+    stamps = list(zip(catalog.bytes.tolist(), catalog.mtimes.tolist(), strict=True))
+    wrong = {stamps[row] for row in other}
+    return replace(catalog, mtimes=np.where([stamp in wrong for stamp in stamps], -1, catalog.mtimes))
+
+
+def _is_other(catalog: Catalog, row: int) -> bool:
+    try:
+        return bool(digest_of(catalog.root / catalog.paths[row]) != catalog.digests[row])
+    except OSError:  # the scan says why
+        return False
 
 
 def _unchanged(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cleaner import Project
 from cleaner.app.agenda import class_problem
@@ -68,6 +69,26 @@ def test_undo_works_after_a_class_folder_was_renamed(project: Project) -> None:
     assert (len(receipt.done), receipt.failed) == (2, ())
     (project.root / "toy").rename(project.root / "teddy")
     assert tree(project.root) == before
+
+
+def test_files_that_changed_places_under_one_size_and_time_are_told_apart_after_an_apply(folder) -> None:
+    root = folder(each=2)
+    one, two, aside = root / "black/000.bmp", root / "teddy/000.bmp", root / "aside.bmp"
+    for place in (one, two):
+        Image.open(place.with_suffix(".png")).save(place)
+        os.utime(place, (10**9, 10**9))
+    project = Project.open(root, by="ann")
+    project.verify()
+    project.decide(["black/000.bmp"], "delete")
+    meant = one.read_bytes()
+    one.rename(aside)
+    two.rename(one)
+    aside.rename(two)
+    project.verify()
+    assert "has changed" in project.apply().failed[0].reason
+    [removed] = project.apply().done
+    assert removed.source == "teddy/000.bmp"
+    assert (root / removed.target).read_bytes() == meant
 
 
 def test_emptying_the_trash_takes_its_word_and_leaves_the_rest(project: Project) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cleaner.catalog.digest import split_of
-from cleaner.catalog.scan import scan
+from cleaner.catalog.scan import doubted, scan
 from cleaner.catalog.store import load_catalog, save_catalog
 from cleaner.errors import InputError, Stopped
 from cleaner.progress import Progress
@@ -143,6 +143,22 @@ def test_a_second_scan_reads_only_what_is_new(folder) -> None:
     assert again.digest() == first.digest()
     assert findings == ()
     assert calls[-1].done == calls[-1].total == 24
+
+
+def test_doubted_files_are_read_again_if_their_bytes_are_others_and_all_that_look_like_them(folder) -> None:
+    root = folder()
+    twin, victim, vanished = (root / "black" / f"00{number}.png" for number in range(3))
+    twin.write_bytes(victim.read_bytes()[:-1] + b"x")
+    for file in (twin, victim):
+        os.utime(file, ns=(1, 1))
+    first, _ = scan(root)
+    victim.write_bytes(b"x" * victim.stat().st_size)
+    os.utime(victim, ns=(1, 1))
+    vanished.unlink()
+    again = doubted(first, ["black/001.png", "black/002.png", "grizzly/000.png", "no/image.png"])
+    read = set(first.ids[again.mtimes != first.mtimes])
+    assert read == {"black/000.png", "black/001.png"}
+    assert "black/001.png" not in scan(root, known=again)[0].positions()
 
 
 def test_a_file_that_a_person_moved_keeps_its_id(folder) -> None:

@@ -53,7 +53,7 @@ class FileDeleter(VBox):  # type: ignore[misc]  # ipywidgets is untyped
         recover(root=self.root, home=home, ledger=ledger, digest_of=digest_of)
         self._digests = dict(zip(map(str, there), tied(there, journal=journal), strict=True))
         self._journal = journal
-        self._moves = Moves(self.root, home=home, ledger=ledger, by=journal.by, then=self._tell)
+        self._moves = Moves(self.root, home=home, ledger=ledger, by=journal.by, then=lambda _: self._tell())
         names = [path.parent.name for path in there]
         queue = queue_of(there, names, None, suggested=None, confidence=None)
         self.grid = FileGrid(queue, journal=journal, page_size=batch_size)
