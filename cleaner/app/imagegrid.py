@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cleaner.app.contents import Ties
 from cleaner.app.filegrid import FileGrid, any_class, journal_in
 from cleaner.errors import InputError
 from cleaner.types import Pixels, Queue, strings
@@ -30,7 +31,8 @@ class ImageGrid(FileGrid):
     With neither the images stay in the order given.
 
     Verdicts are kept in the SQLite file `keep_in` and found there again; `observe(…, "revision")` tells of
-    each, `decisions` has them as a table. Raises InputError where the columns do not fit together.
+    each, `decisions` has them as a table. A verdict on a picture is none on another that takes its name, once
+    the grid is made again. Raises InputError where the columns do not fit together.
 
     >>> ImageGrid(["a.jpg", "b.jpg"], ["cat", "dog"], [0.9, 0.1])        # doctest: +SKIP
     >>> ImageGrid(paths, labels, probs=model.predict_proba(pixels))      # doctest: +SKIP
@@ -52,6 +54,7 @@ class ImageGrid(FileGrid):
         page_size: int = 24,
     ) -> None:
         journal = journal_in(keep_in, by=by)
+        ties = Ties(paths, journal=journal)
         shown: Queue | Looking
         if probs is None and embeddings is None:
             shown = queue_of(
@@ -68,6 +71,7 @@ class ImageGrid(FileGrid):
                 ids, labels, probs=probs, embeddings=embeddings, classes=classes, journal=journal
             )
         super().__init__(shown, journal=journal, class_problem=any_class, page_size=page_size)
+        self.observe(lambda _: ties.follow(), "revision")
 
 
 def queue_of(

@@ -136,6 +136,31 @@ def test_a_class_may_have_any_name_that_is_one(make, tmp_path: Path) -> None:
         assert grid.ask("decide", verdicts=[verdict], new=True)[0]["kind"] == kind
 
 
+@pytest.mark.parametrize("probs", [None, [[0.9, 0.1], [0.2, 0.8]]], ids=["given", "ranked"])
+def test_a_picture_that_takes_the_name_of_a_decided_one_is_not_taken_for_it(make, tmp_path, probs) -> None:
+    paths = write(tmp_path / "a", 2)
+    grid = make(paths, ["cat", "dog"], probs=probs)
+    grid.decide([paths[0]], "delete")
+    grid.ask("decide", verdicts=[{"id": str(paths[1]), "action": "keep", "label": None}])
+    paths[1].touch()
+    assert len(make(paths, ["cat", "dog"], probs=probs).decisions) == 2
+    Image.new("RGB", (40, 30), "blue").save(paths[0])
+    again = make(paths, ["cat", "dog"], probs=probs)
+    assert again.decisions[["path", "decision"]].values.tolist() == [[str(paths[1]), "keep"]]
+    again.ask("undo")
+    assert len(make(paths, ["cat", "dog"], probs=probs).decisions) == 0
+    again.decide([paths[0]], "unsure")
+    assert len(make(paths, ["cat", "dog"], probs=probs).decisions) == 1
+
+
+def test_only_files_with_a_verdict_are_read_and_those_that_are_gone_keep_it(make, tmp_path: Path) -> None:
+    paths = write(tmp_path / "a", 2)
+    make(paths, ["cat", "dog"]).decide(paths, "delete")
+    paths[0].unlink()
+    grid = make([*paths, tmp_path / "none.png"], ["cat", "dog", "cat"])
+    assert grid.decisions["path"].tolist() == list(map(str, paths))
+
+
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [

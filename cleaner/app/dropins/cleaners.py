@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cleaner.app.anymodel import looking_at
-from cleaner.app.dropins.contents import same, tied
+from cleaner.app.contents import same, tied
 from cleaner.app.engine import quiet_import
 from cleaner.app.filegrid import FileGrid, journal_in
 from cleaner.app.home import home_of

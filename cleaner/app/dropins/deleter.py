@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ipywidgets import Button, Label, VBox
 
-from cleaner.app.dropins.contents import tied
+from cleaner.app.contents import tied
 from cleaner.app.filegrid import FileGrid, journal_in
 from cleaner.app.home import home_of
 from cleaner.app.imagegrid import queue_of

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from cleaner.app.dropins.contents import tied
+from cleaner.app.contents import tied
 from cleaner.app.dropins.formatter import LabelledImages
 from cleaner.app.filegrid import FileGrid, any_class, journal_in
 from cleaner.app.home import home_of

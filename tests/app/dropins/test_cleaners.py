@@ -102,6 +102,8 @@ def test_a_file_that_takes_the_name_of_a_decided_one_is_not_taken_for_it(bears, 
     again = ImageClassifierCleaner(bears.learn)
     assert (path / "black" / "005.png") in again.fns
     assert (again.change(), len(again.decisions)) == ([], 0)
+    again._handle_custom_msg({"kind": "undo", "request": 2}, [])
+    assert (again.change(), len(again.decisions)) == ([], 0)
 
 
 def test_a_learner_is_left_as_it_was_found(bears) -> None:

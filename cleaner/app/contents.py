@@ -5,17 +5,21 @@ Class folders often hold the same names, and whoever moves files from one to ano
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Column, MetaData, Table, Text, delete, insert, select
 
 from cleaner.catalog.digest import digest_of
-from cleaner.errors import UnreadableImage
+from cleaner.errors import CleanerError, UnreadableImage
 from cleaner.review.database import writing
 from cleaner.review.journal import Journal
 from cleaner.types import Strings, strings
+
+SWAPPED = "Cleaner"  # who clears a verdict on another picture: no person's undo brings that back
 
 pictures = Table(
     "pictures",
@@ -27,17 +31,38 @@ pictures = Table(
 
 def tied(paths: Sequence[Path], *, journal: Journal) -> Strings:
     """Return the digests [N] of files, and clear the verdicts given on other ones of the same names."""
-    with ThreadPoolExecutor() as threads:
-        now = dict(zip(map(str, paths), threads.map(_digest, paths), strict=True))
+    now = _digests(paths)
     with writing(journal.engine) as connection:
         pictures.create(connection, checkfirst=True)
         kept = {row.item: row.digest for row in connection.execute(select(pictures))}
     standing = journal.standing()
     others = [item for item, digest in now.items() if item in kept and kept[item] != digest]
     if stale := [item for item in others if item in standing]:
-        journal.decide([(item, "clear", None) for item in stale], round=0)
+        clearing = Journal(journal.engine, by=SWAPPED)
+        clearing.decide([(item, "clear", None) for item in stale], round=0)
     _keep({item: digest for item, digest in now.items() if kept.get(item) != digest}, journal=journal)
     return strings(list(now.values()))
+
+
+class Ties:
+    """Ties verdicts to pictures as they are given, for more files than are to be read beforehand.
+
+    Only files with a verdict are read: those of `paths` at once, where it is cleared if they are other ones.
+    """
+
+    def __init__(self, paths: Iterable[str | Path], *, journal: Journal) -> None:
+        self._journal = journal
+        standing = journal.standing()
+        self._last = max((decision.batch for decision in standing.values()), default=0)
+        tied(_there(text for text in map(str, paths) if text in standing), journal=journal)
+
+    def follow(self) -> None:
+        """Tie the verdicts given since to their files as they are now; called after each."""
+        new = [d for d in self._journal.standing().values() if d.batch > self._last]
+        with suppress(CleanerError):  # the verdicts are kept; these are tied after the next one
+            files = _there(decision.item for decision in new)
+            _keep(_digests(files), journal=self._journal)
+            self._last = max((decision.batch for decision in new), default=self._last)
 
 
 def same(path: Path, digest: str) -> bool:
@@ -53,6 +78,16 @@ def _keep(digests: dict[str, str], *, journal: Journal) -> None:
         for row in rows:
             connection.execute(delete(pictures).where(pictures.c.item == row["item"]))
         connection.execute(insert(pictures), rows)
+
+
+def _there(items: Iterable[str]) -> list[Path]:
+    """Return the files among them that can be read."""
+    return [path for path in map(Path, items) if path.is_file() and os.access(path, os.R_OK)]
+
+
+def _digests(paths: Sequence[Path]) -> dict[str, str]:
+    with ThreadPoolExecutor() as threads:
+        return dict(zip(map(str, paths), threads.map(_digest, paths), strict=True))
 
 
 def _digest(path: Path) -> str:
