@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from ipywidgets import Button, Label, VBox
@@ -52,7 +53,7 @@ class FileDeleter(VBox):  # type: ignore[misc]  # ipywidgets is untyped
         ledger = Ledger(journal.engine)
         recover(root=self.root, home=home, ledger=ledger, digest_of=digest_of)
         self._digests = dict(zip(map(str, there), tied(there, journal=journal), strict=True))
-        self._journal = journal
+        self._journal, self._ledger = journal, ledger
         self._moves = Moves(self.root, home=home, ledger=ledger, by=journal.by, then=lambda _: self._tell())
         names = [path.parent.name for path in there]
         queue = queue_of(there, names, None, suggested=None, confidence=None)
@@ -68,18 +69,32 @@ class FileDeleter(VBox):  # type: ignore[misc]  # ipywidgets is untyped
         return self._moves.apply(self._plan(), report=quiet, stopped=never)
 
     def undo(self) -> Receipt:
-        """Put the files of the last confirmation back. They stay marked. Raises Refused if there are none."""
-        return self._moves.undo(None, items=None, report=quiet, stopped=never)
+        """Put the files of the last confirmation back, one whose name is taken beside it. They stay marked.
+
+        Again and again undoes the confirmations before it. Raises Refused if there are none.
+        """
+        notes: list[str] = []
+        receipt = self._moves.undo(
+            None, items=None, report=lambda progress: notes.append(progress.note), stopped=never
+        )
+        note = next((f" {note}" for note in notes if note), "")
+        self._said.value = f"{len(receipt.done)} put back.{note}"
+        return receipt
 
     def _plan(self) -> Plan:
         standing = self._journal.standing()
         marked = [item for item, d in standing.items() if d.action == "delete" and item in self._digests]
-        return Plan(tuple(self._operation(Path(item)) for item in marked if Path(item).is_file()))
+        used = {entry.operation.item for entry in self._ledger.standing()}
+        return Plan(tuple(self._operation(Path(item), used=used) for item in marked if Path(item).is_file()))
 
-    def _operation(self, path: Path) -> Operation:
+    def _operation(self, path: Path, *, used: set[str]) -> Operation:
+        """Return what moves a file, as one of its own: another of its name may be in the trash."""
         name = path.relative_to(self.root).as_posix()
+        names = chain([name], (f"{name}#{number}" for number in count(2)))
+        item = next(free for free in names if free not in used)
+        used.add(item)
         return Operation(
-            item=name,
+            item=item,
             kind="trash",
             source=name,
             target="",

@@ -180,6 +180,25 @@ def test_marked_files_go_to_the_trash_when_it_is_confirmed_and_come_back(
     assert len(FileDeleter(file_paths=list(images.items)).grid.decisions) == 2
 
 
+def test_pictures_that_had_one_name_all_come_back(images, verdict) -> None:
+    place, contents = images.items[2], []
+    for color in ("red", "green", "red"):  # the third is the first again, as another file
+        Image.new("RGB", (20, 20), color).save(place)
+        contents.append(place.read_bytes())
+        deleter = FileDeleter(file_paths=list(images.items))
+        verdict(deleter.grid, place, "delete")
+        assert len(deleter.confirm().done) == 1
+    assert deleter.undo().failed == ()
+    assert place.read_bytes() == contents[2]
+    place.unlink()
+    assert deleter.undo().failed == ()
+    assert place.read_bytes() == contents[1]
+    assert deleter.undo().done[0].target == "2-2.png"
+    assert place.with_name("2-2.png").read_bytes() == contents[0]
+    assert deleter.children[2].value == "1 put back. 2.png is taken, so the file is now 2-2.png."
+    assert not list(deleter.trash.rglob("*.png"))
+
+
 def test_a_file_that_has_changed_since_it_was_shown_stays(images, verdict) -> None:
     deleter = FileDeleter(file_paths=[str(path) for path in images.items])
     verdict(deleter.grid, images.items[2], "delete")
