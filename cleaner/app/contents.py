@@ -6,7 +6,7 @@ Class folders often hold the same names, and whoever moves files from one to ano
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -31,17 +31,9 @@ pictures = Table(
 
 def tied(paths: Sequence[Path], *, journal: Journal) -> Strings:
     """Return the digests [N] of files, and clear the verdicts given on other ones of the same names."""
-    now = _digests(paths)
-    with writing(journal.engine) as connection:
-        pictures.create(connection, checkfirst=True)
-        kept = {row.item: row.digest for row in connection.execute(select(pictures))}
-    standing = journal.standing()
-    others = [item for item, digest in now.items() if item in kept and kept[item] != digest]
-    if stale := [item for item in others if item in standing]:
-        clearing = Journal(journal.engine, by=SWAPPED)
-        clearing.decide([(item, "clear", None) for item in stale], round=0)
-    _keep({item: digest for item, digest in now.items() if kept.get(item) != digest}, journal=journal)
-    return strings(list(now.values()))
+    now = _digests({str(path): path for path in paths})
+    _tie(now, journal=journal)
+    return strings([now[str(path)] for path in paths])
 
 
 class Ties:
@@ -51,23 +43,40 @@ class Ties:
     """
 
     def __init__(self, paths: Iterable[str | Path], *, journal: Journal) -> None:
-        self._journal = journal
+        self._journal, self._folder = journal, Path.cwd()
         standing = journal.standing()
         self._last = max((decision.batch for decision in standing.values()), default=0)
-        tied(_there(text for text in map(str, paths) if text in standing), journal=journal)
+        _tie(self._now(item for item in map(str, paths) if item in standing), journal=journal)
 
     def follow(self) -> None:
         """Tie the verdicts given since to their files as they are now; called after each."""
         new = [d for d in self._journal.standing().values() if d.batch > self._last]
         with suppress(CleanerError):  # the verdicts are kept; these are tied after the next one
-            files = _there(decision.item for decision in new)
-            _keep(_digests(files), journal=self._journal)
+            _keep(self._now(decision.item for decision in new), journal=self._journal)
             self._last = max((decision.batch for decision in new), default=self._last)
+
+    def _now(self, items: Iterable[str]) -> dict[str, str]:
+        """Return the digests of those that can be read; the others keep their verdicts."""
+        files = {item: self._folder / item for item in items}
+        return _digests({i: file for i, file in files.items() if file.is_file() and os.access(file, os.R_OK)})
 
 
 def same(path: Path, digest: str) -> bool:
     """Say whether a file is there and still the one with this digest."""
     return path.is_file() and _digest(path) == digest
+
+
+def _tie(now: dict[str, str], *, journal: Journal) -> None:
+    """Clear the verdicts on what was another file than now, and keep what the files are."""
+    with writing(journal.engine) as connection:
+        pictures.create(connection, checkfirst=True)
+        kept = {row.item: row.digest for row in connection.execute(select(pictures))}
+    standing = journal.standing()
+    others = [item for item, digest in now.items() if item in kept and kept[item] != digest]
+    if stale := [item for item in others if item in standing]:
+        clearing = Journal(journal.engine, by=SWAPPED)
+        clearing.decide([(item, "clear", None) for item in stale], round=0)
+    _keep({item: digest for item, digest in now.items() if kept.get(item) != digest}, journal=journal)
 
 
 def _keep(digests: dict[str, str], *, journal: Journal) -> None:
@@ -80,14 +89,9 @@ def _keep(digests: dict[str, str], *, journal: Journal) -> None:
         connection.execute(insert(pictures), rows)
 
 
-def _there(items: Iterable[str]) -> list[Path]:
-    """Return the files among them that can be read."""
-    return [path for path in map(Path, items) if path.is_file() and os.access(path, os.R_OK)]
-
-
-def _digests(paths: Sequence[Path]) -> dict[str, str]:
+def _digests(files: Mapping[str, Path]) -> dict[str, str]:
     with ThreadPoolExecutor() as threads:
-        return dict(zip(map(str, paths), threads.map(_digest, paths), strict=True))
+        return dict(zip(files, threads.map(_digest, files.values()), strict=True))
 
 
 def _digest(path: Path) -> str:

@@ -31,7 +31,8 @@ class FileGrid(ReviewGrid):
     """Show image files by their paths: a queue as it is, or scored images whose order follows the verdicts.
 
     `side` is how many pixels a side the pictures are sent with; without `class_problem` there are no new
-    classes. Verdicts are in the journal's database; `decisions` has them as a table.
+    classes. Relative paths are of the folder that was the current one when it was made. Verdicts are in the
+    journal's database; `decisions` has them as a table.
     """
 
     def __init__(
@@ -44,12 +45,13 @@ class FileGrid(ReviewGrid):
         page_size: int = 24,
         side: int = SIDE,
     ) -> None:
+        self._folder = Path.cwd()
         looking = None if isinstance(shown, Queue) else shown
         super().__init__(
             shown if isinstance(shown, Queue) else shown.dealer.queue(),
             journal=journal,
-            picture=lambda identity: _small(identity, _stamp(identity), side),
-            full=lambda identity: full_size(Path(identity)),
+            picture=lambda identity: _small(self._folder / identity, _stamp(self._folder / identity), side),
+            full=lambda identity: full_size(self._folder / identity),
             evidence=looking.evidence if looking and looking.has_evidence else evidence,
             copies=looking.copies if looking else lambda _: (),
             suggestions=looking.suggestions if looking else lambda _: (),
@@ -126,15 +128,15 @@ def number_of(said: Predictions) -> int:
     return zlib.crc32(np.round(said.probs, 3).tobytes(), state) >> 1
 
 
-def _stamp(path: str) -> tuple[int, int]:
+def _stamp(path: Path) -> tuple[int, int]:
     """Return what changes when a file does. Raises UnreadableImage where there is none."""
     try:
-        found = Path(path).stat()
+        found = path.stat()
     except OSError as error:
         raise UnreadableImage(f"{path} can't be read ({error.strerror}).") from error
     return found.st_mtime_ns, found.st_size
 
 
 @lru_cache(maxsize=KEPT)
-def _small(path: str, _: tuple[int, int], side: int) -> bytes:
-    return small(Path(path), side=side)
+def _small(path: Path, _: tuple[int, int], side: int) -> bytes:
+    return small(path, side=side)

@@ -153,6 +153,22 @@ def test_a_picture_that_takes_the_name_of_a_decided_one_is_not_taken_for_it(make
     assert len(make(paths, ["cat", "dog"], probs=probs).decisions) == 1
 
 
+def test_relative_paths_stay_those_of_the_folder_in_which_the_grid_was_made(
+    make, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (path,) = write(Path("a"), 1)
+    grid = make([f"./{path}"], ["cat"])
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "b")
+    assert tiles(grid)[0]["sentence"] is None
+    assert grid.ask("full", id=f"./{path}")[0]["kind"] == "full"
+    grid.decide([f"./{path}"], "delete")
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (40, 30), "blue").save(path)
+    assert len(make([f"./{path}"], ["cat"]).decisions) == 0
+
+
 def test_only_files_with_a_verdict_are_read_and_those_that_are_gone_keep_it(make, tmp_path: Path) -> None:
     paths = write(tmp_path / "a", 2)
     make(paths, ["cat", "dog"]).decide(paths, "delete")

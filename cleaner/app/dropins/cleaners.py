@@ -50,7 +50,7 @@ class _FastaiGrid(FileGrid):
             if decision is not None
             and decision.action == action
             and self._pages.label_of(decision.item) != decision.label
-            and same(self.fns[row], self._digests[row])
+            and same(self._folder / self.fns[row], self._digests[row])
         ]
 
 
@@ -124,7 +124,7 @@ class ImagesCleaner(_FastaiGrid):
 
     def set_fns(self, fns: Sequence[str | Path]) -> None:
         """Show these files, in this order, as far as they are there."""
-        self.fns = [path for path in map(Path, dict.fromkeys(map(str, fns))) if path.is_file()]
+        self.fns = [path for path in dict.fromkeys(map(Path, fns)) if path.is_file()]
         self._digests = list(tied(self.fns, journal=self._journal))
         self.show(self._queue(self.fns), round=1)
 

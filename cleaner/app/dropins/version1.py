@@ -6,19 +6,22 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from cleaner.app.contents import tied
 from cleaner.app.dropins.formatter import LabelledImages
 from cleaner.app.filegrid import FileGrid, any_class, journal_in
 from cleaner.app.home import home_of
 from cleaner.app.imagegrid import queue_of
-from cleaner.changes.cleaned import Row
-from cleaner.changes.export import write_fastai_csv
+from cleaner.changes.export import write_table
 from cleaner.errors import InputError
 from cleaner.review.packing import Evidence
 from cleaner.types import Queue, Standing
 
 KEPT_IN = "image-cleaner.db"  # in the folder `.cleaner` of the path
+COLUMNS = ("name", "label")
+
+Rows: TypeAlias = dict[str, list[dict[str, str]]]  # of a table, by the name of their image
 
 
 class ImageCleaner(FileGrid):
@@ -27,7 +30,8 @@ class ImageCleaner(FileGrid):
     `ds` and `fns_idxs` are what `DatasetFormatter` returns; with `duplicates` two pictures are on a page, and
     the evidence (`E`) shows what each was paired with. After every verdict the table holds a row `name,label`
     for each image that stays, names relative to `path`. Passes add up: verdicts are kept in
-    `path/.cleaner/`, found again by the next pass, and rows of images that are not in `ds` stay as they are.
+    `path/.cleaner/`, found again by the next pass, and rows of images that are not in `ds` stay as they are,
+    as do further columns of all. Raises InputError for a table without `name` and `label`.
     """
 
     def __init__(
@@ -41,7 +45,9 @@ class ImageCleaner(FileGrid):
         by: str | None = None,
     ) -> None:
         order = [int(row) for row in fns_idxs]
-        self._path, self._ds = Path(path), ds
+        self._path, self._ds = Path(path).absolute(), ds
+        self._names = [_name(file, root=self._path) for file in ds.items]
+        self._lines: Rows = {}  # rows of the images, also those that a verdict took out
         journal = journal_in(home_of(self._path.resolve()) / KEPT_IN, by=by)
         tied([path for path in ds.items if path.is_file()], journal=journal)
         super().__init__(
@@ -57,20 +63,18 @@ class ImageCleaner(FileGrid):
     def write_csv(self) -> Path:
         """Write `cleaned.csv` as the verdicts make it, whole or not at all, and return its path."""
         place = self._path / "cleaned.csv"
-        rows = [*_rows(self._ds, self._journal.standing(), root=self._path), *self._others(place)]
-        return write_fastai_csv(rows, place)
-
-    def _others(self, place: Path) -> Iterator[Row]:
-        """Yield what is in the table of images that are not in this dataset: an earlier pass put it there."""
-        if not place.exists():
-            return
-        own = {_name(path, root=self._path) for path in self._ds.items}
-        with place.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            for row in csv.DictReader(file):
-                if row.get("name") is None or row.get("label") is None:
-                    raise InputError(f"{place} has other columns than name and label; move it away.")
-                if row["name"] not in own:
-                    yield _row(row["name"], row["label"])
+        columns, found = _table(place)
+        self._lines |= found
+        kept = _labels(self._names, self._ds, self._journal.standing())
+        own = [
+            row | {"name": name, "label": label}
+            for name, label in kept
+            for row in self._lines.get(name, [{}])
+        ]
+        mine = set(self._names)
+        others = [row for name, some in found.items() if name not in mine for row in some]
+        rows = ([row.get(column, "") for column in columns] for row in own + others)
+        return write_table(columns, rows, place)
 
 
 class PredictionsCorrector(FileGrid):
@@ -146,17 +150,27 @@ def _partners(ds: LabelledImages, order: Sequence[int]) -> Callable[[str], Evide
     return evidence
 
 
-def _rows(ds: LabelledImages, standing: Standing, *, root: Path) -> Iterator[Row]:
-    """Yield a row for each image that stays, with its label as decided."""
-    for path, given in zip(ds.items, ds.labels, strict=True):
+def _labels(names: Sequence[str], ds: LabelledImages, standing: Standing) -> Iterator[tuple[str, str]]:
+    """Yield the name of each image that stays, with its label as decided."""
+    for name, path, given in zip(names, ds.items, ds.labels, strict=True):
         decision = standing.get(str(path))
         if decision is None or decision.action != "delete":
-            label = decision.label if decision and decision.label else given
-            yield _row(_name(path, root=root), label)
+            yield name, decision.label if decision and decision.label else given
 
 
-def _row(name: str, label: str) -> Row:
-    return Row(name, label, label, "train", "", name)
+def _table(place: Path) -> tuple[Sequence[str], Rows]:
+    """Return the columns of a table and its rows: an earlier pass put them there, or somebody else."""
+    if not place.exists():
+        return COLUMNS, {}
+    with place.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        reader = csv.DictReader(file, restval="")
+        columns, rows = reader.fieldnames or COLUMNS, list(reader)
+    if not set(COLUMNS).issubset(columns) or any(None in row for row in rows):
+        raise InputError(f"{place} has other columns than name and label; move it away.")
+    of: Rows = {}
+    for row in rows:
+        of.setdefault(row["name"], []).append(row)
+    return columns, of
 
 
 def _name(path: Path, *, root: Path) -> str:

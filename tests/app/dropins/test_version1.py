@@ -143,6 +143,34 @@ def test_a_foreign_table_is_not_overwritten(images, tmp_path: Path) -> None:
     assert (tmp_path / "cleaned.csv").read_text() == "file,breed\na.png,cat\n"
 
 
+def test_further_columns_of_the_table_stay_with_their_images(images, verdict, tmp_path: Path) -> None:
+    table = tmp_path / "cleaned.csv"
+    before = "box,name,label\n1 2,cat/1.png,cat\n3 4,cat/1.png,cat\n5 6,cat/3.png,cat\n7,z.png,dog\n"
+    table.write_text(before)
+    cleaner = ImageCleaner(images, [1, 3], tmp_path)
+    verdict(cleaner, images.items[1], "delete")
+    verdict(cleaner, images.items[3], "relabel", "dog")
+    lines = table.read_text().splitlines()
+    assert (lines[0], len(lines)) == ("box,name,label", 11)
+    assert {",cat/0.png,cat", "5 6,cat/3.png,dog", "7,z.png,dog"} <= set(lines)
+    cleaner._handle_custom_msg({"kind": "undo", "request": 2}, [])
+    cleaner._handle_custom_msg({"kind": "undo", "request": 3}, [])
+    assert set(before.splitlines()) <= set(table.read_text().splitlines())
+
+
+def test_the_table_stays_where_it_is_when_the_current_folder_changes(
+    images, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    items = tuple(Path(path.relative_to(tmp_path)) for path in images.items)
+    cleaner = HeardImageCleaner(LabelledImages(items, images.labels, images.classes, images.probs), [1], ".")
+    monkeypatch.chdir(tmp_path / "cat")
+    assert cleaner.ask("page", page=0)[0]["tiles"][0]["sentence"] is None
+    cleaner.decide([items[1]], "delete")
+    assert list(rows(tmp_path)) == [f"cat/{number}.png" for number in range(10) if number != 1]
+    assert not (tmp_path / "cat" / "cleaned.csv").exists()
+
+
 def test_duplicates_are_shown_in_pairs_each_beside_its_partner(images, tmp_path: Path) -> None:
     cleaner = HeardImageCleaner(images, [4, 7, 4, 2, 0, 1], tmp_path, duplicates=True)
     pages = [cleaner.ask("page", page=number)[0]["tiles"] for number in range(3)]
