@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from cleaner.errors import InputError
 from cleaner.model.checks import Rows
-from cleaner.types import Floats, Ints, Predictions, Strings, strings
+from cleaner.types import Floats, Ints, Predictions, strings
 
 SPLIT_NAMES = ("train", "valid")  # further sets of a Learner are test sets
 
@@ -35,18 +36,19 @@ Readable = Callable[[Path], bool]
 class Asked:
     """What a Learner says of N of its images, the training images first.
 
-    `paths` are the files as it opens them, each once; `predictions` carry their texts as ids; `splits` [N]
-    say where each belongs; `features` [N, D] are what the end of its body sees, None if it has no body.
+    `paths` are the files as it opens them, each once; `predictions` carry their texts as ids; `features`
+    [N, D] are what the end of its body sees, None if it has no body.
     """
 
     paths: tuple[Path, ...]
     predictions: Predictions
-    splits: Strings
     features: NDArray[np.float16] | None
 
 
-def ask(learn: Any, *, readable: Readable, layers: Sequence[int] | None = None) -> Asked:
-    """Ask a Learner about all images of its DataLoaders whose files are there.
+def ask(
+    learn: Any, *, readable: Readable, layers: Sequence[int] | None = None, side: str | None = None
+) -> Asked:
+    """Ask a Learner about the labelled images of its DataLoaders, or of one side, whose files are there.
 
     A file that is not `readable` gets the same probability for every class. `layers` lead to the layer that
     sees the features, as in `learn.model[0][7][2]`. Raises InputError for a Learner that does not give each
@@ -54,9 +56,12 @@ def ask(learn: Any, *, readable: Readable, layers: Sequence[int] | None = None) 
     """
     with _as_found(learn):
         vocab = _vocab(learn)
-        loaders = [(n, loader) for n, loader in enumerate(learn.dls.loaders) if len(loader.dataset)]
-        sets = [loader.dataset for _, loader in loaders]
-        splits = [(*SPLIT_NAMES, "test")[min(n, 2)] for n, _ in loaders]
+        named = zip(chain(SPLIT_NAMES, repeat("test")), learn.dls.loaders, strict=False)
+        asked = [(name, loader.dataset) for name, loader in named if side in (None, name)]
+        found = [(name, data) for name, data in asked if len(data) and len(data.tls) == 2]
+        if not found:
+            raise InputError(f"This Learner has no {side} images with labels; ask for the other side.")
+        splits, sets = zip(*found, strict=True)
         paths, rows = _files(sets)
         labels = np.array(
             [int(each.tls[1][int(row)]) for each, some in zip(sets, rows, strict=True) for row in some],
@@ -67,7 +72,7 @@ def ask(learn: Any, *, readable: Readable, layers: Sequence[int] | None = None) 
             learn, lists, rows, paths, classes=len(vocab), readable=readable, layers=layers
         )
     names = [name for name, some in zip(splits, rows, strict=True) for _ in some]
-    return Asked(paths, _predictions(paths, labels, vocab, said, names), strings(names), features)
+    return Asked(paths, _predictions(paths, labels, vocab, said, names), features)
 
 
 def ask_unlabelled(
@@ -91,11 +96,16 @@ def _vocab(learn: Any) -> tuple[str, ...]:
         raise InputError(
             f"This is no fastai Learner but a {type(learn).__name__}; pass the one that you trained."
         )
-    data = learn.dls.loaders[0].dataset
+    sets = [loader.dataset for loader in learn.dls.loaders]
+    data = next((some for some in sets if len(some)), sets[0])
     if not isinstance(data, Datasets) or not hasattr(data, "tls"):
         raise InputError("This Learner's data are no fastai Datasets; make its DataLoaders with fastai.")
     if len(data.tls) != 2 or data.n_inp != 1:
         raise InputError("This Learner sees more than one picture and its label; only those can be cleaned.")
+    if not len(data):
+        raise InputError(
+            "This Learner has no images (an exported one carries none); give it DataLoaders: learn.dls = …."
+        )
     target = data.tls[1][0]
     if not isinstance(target, TensorCategory):
         raise InputError(

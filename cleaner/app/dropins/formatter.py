@@ -114,13 +114,7 @@ def _asked(
     with quiet_import():
         from cleaner.model.borrowed import ask
 
-    found = ask(learn, readable=readable, layers=layers)
-    rows = np.flatnonzero(found.splits == ds_type)
+    found = ask(learn, readable=readable, layers=layers, side=ds_type)
     said = found.predictions
-    images = LabelledImages(
-        tuple(found.paths[row] for row in rows),
-        tuple(said.vocab[said.labels[row]] for row in rows),
-        said.vocab,
-        said.probs[rows],
-    )
-    return images, said.losses[rows], None if found.features is None else found.features[rows]
+    labels = tuple(said.vocab[code] for code in said.labels)
+    return LabelledImages(found.paths, labels, said.vocab, said.probs), said.losses, found.features

@@ -259,6 +259,19 @@ def test_learners_without_one_class_for_each_image_are_refused(bears, loaders, s
         ImageClassifierCleaner(learner_of(loaders(bears.path), bears.learn))
 
 
+def test_a_test_set_without_labels_is_left_out(bears) -> None:
+    dls = bears.learn.dls
+    test = dls.test_dl(sorted((bears.path / "black").iterdir()))
+    bears.learn.dls = type(dls)(dls.train, dls.valid, test, path=bears.path)
+    assert len(ImageClassifierCleaner(bears.learn).fns) == 48
+
+
+def test_a_learner_that_was_exported_is_refused_in_a_sentence(bears) -> None:
+    bears.learn.dls = bears.learn.dls.new_empty()
+    with pytest.raises(InputError, match="an exported one carries none"):
+        ImageClassifierCleaner(bears.learn)
+
+
 def test_what_is_no_learner_is_refused() -> None:
     with pytest.raises(InputError, match="no fastai Learner but a str"):
         ImageClassifierCleaner("bears")

@@ -54,6 +54,16 @@ def test_top_losses_come_in_the_order_of_fastais_own(bears) -> None:
         DatasetFormatter.from_toplosses(bears.learn, ds_type="test")
 
 
+def test_each_side_of_the_split_is_whole_also_where_images_are_on_both(bears) -> None:
+    dls = bears.learn.dls
+    bears.learn.dls = type(dls)(dls.train, dls.train, path=bears.path)
+    ds, idxs = DatasetFormatter.from_toplosses(bears.learn, ds_type="valid")
+    assert len(ds) == len(idxs) == len(dls.train_ds)
+    bears.learn.dls = type(dls)(dls.train, path=bears.path)
+    with pytest.raises(InputError, match="no valid images with labels; ask for the other side"):
+        DatasetFormatter.from_toplosses(bears.learn, ds_type="valid")
+
+
 def test_similar_images_come_in_pairs_the_most_alike_first(bears) -> None:
     twin = bears.learn.dls.train_ds.items[5]
     shutil.copy(bears.learn.dls.train_ds.items[9], twin)
