@@ -42,11 +42,11 @@ class Ties:
     Only files with a verdict are read: those of `paths` at once, where it is cleared if they are other ones.
     """
 
-    def __init__(self, paths: Iterable[str | Path], *, journal: Journal) -> None:
+    def __init__(self, paths: Iterable[str], *, journal: Journal) -> None:
         self._journal, self._folder = journal, Path.cwd()
         standing = journal.standing()
         self._last = max((decision.batch for decision in standing.values()), default=0)
-        _tie(self._now(item for item in map(str, paths) if item in standing), journal=journal)
+        _tie(self._now(item for item in paths if item in standing), journal=journal)
 
     def follow(self) -> None:
         """Tie the verdicts given since to their files as they are now; called after each."""

@@ -54,18 +54,18 @@ class ImageGrid(FileGrid):
         page_size: int = 24,
     ) -> None:
         journal = journal_in(keep_in, by=by)
-        ties = Ties(paths, journal=journal)
+        ids = [str(path) for path in paths]
+        ties = Ties(ids, journal=journal)
         shown: Queue | Looking
         if probs is None and embeddings is None:
             shown = queue_of(
-                paths, labels, scores, suggested=suggested, confidence=confidence, classes=classes or ()
+                ids, labels, scores, suggested=suggested, confidence=confidence, classes=classes or ()
             )
         else:
             from cleaner.app.anymodel import looking_over  # loads scipy
 
             if scores is not None or suggested is not None:
                 raise InputError("The order comes either from scores or from probs and embeddings; pass one.")
-            ids = [str(path) for path in paths]
             check_columns(ids, {"labels": labels})
             shown = looking_over(
                 ids, labels, probs=probs, embeddings=embeddings, classes=classes, journal=journal

@@ -66,7 +66,7 @@ def test_columns_may_be_arrays_or_of_a_table(make, tmp_path: Path, kind: Callabl
 
 def test_without_scores_the_order_is_the_one_given(make, tmp_path: Path) -> None:
     paths = write(tmp_path / "a", 30)
-    grid = make(paths, ["cat"] * 30)
+    grid = make(iter(paths), ["cat"] * 30)
     assert [tile["id"] for tile in tiles(grid, page=1)] == [str(path) for path in paths[24:]]
     first = tiles(grid)[0]
     assert (first["suggested"], first["confidence"], first["reasons"], first["origin"]) == (

@@ -40,11 +40,11 @@ class FileDeleter(VBox):  # type: ignore[misc]  # ipywidgets is untyped
         root: str | Path | None = None,
         by: str | None = None,
     ) -> None:
-        paths = [Path(path).absolute() for path in dict.fromkeys(map(str, file_paths))]
+        paths = list(dict.fromkeys(Path(os.path.normpath(Path(path).absolute())) for path in file_paths))
         there = [path for path in paths if path.is_file()]
         if not there:
             raise InputError(f"None of the {len(paths):,} files is there (any more); pass other file_paths.")
-        self.root = _root(there) if root is None else Path(root).absolute()
+        self.root = _root(there) if root is None else Path(os.path.normpath(Path(root).absolute()))
         if outside := [path for path in there if not path.is_relative_to(self.root)]:
             raise InputError(f"{outside[0]} does not lie in {self.root}; pass a root that holds all files.")
         home = home_of(self.root)

@@ -254,6 +254,23 @@ def test_files_outside_of_the_root_or_gone_are_refused_in_a_sentence(images, tmp
         FileDeleter(file_paths=images.items, root=tmp_path / "elsewhere")
 
 
+def test_paths_may_lead_up_and_down_again(images, verdict, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    Image.new("RGB", (20, 20)).save("0.png")
+    files = ["0.png", "../cat/0.png", images.items[0], "../cat/1.png"]
+    for root in (None, "..", tmp_path):
+        deleter = FileDeleter(file_paths=files, root=root)
+        assert deleter.root == tmp_path
+        assert deleter.grid.queue.ids.tolist() == [
+            str(tmp_path / "notebooks" / "0.png"),
+            str(images.items[0]),
+            str(images.items[1]),
+        ]
+        verdict(deleter.grid, images.items[0], "delete")
+        assert len(deleter.confirm().done) == len(deleter.undo().done) == 1
+
+
 def test_files_that_are_gone_are_not_shown_and_their_rows_stay(images, tmp_path: Path) -> None:
     images.items[3].unlink()
     cleaner = HeardImageCleaner(images, [3, 4], tmp_path)
