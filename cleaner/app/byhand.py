@@ -11,8 +11,9 @@ from cleaner.app.caches import Job
 from cleaner.app.engine import load_library
 from cleaner.app.plots import lr_plot
 from cleaner.app.training import keep_round
+from cleaner.app.waiting import shown, watched
 from cleaner.errors import InputError
-from cleaner.progress import Report, Stop, never, quiet
+from cleaner.progress import Report, Stop, never
 from cleaner.types import Round, TrainConfig
 
 if TYPE_CHECKING:
@@ -37,20 +38,23 @@ class ByHand:
     def __init__(self, job: Callable[..., Job]) -> None:
         self._job = job
 
-    def learner(self, config: TrainConfig | None = None) -> Any:
+    @watched
+    def learner(self, config: TrainConfig | None = None, *, report: Report = shown) -> Any:
         """Return fastai's own Learner over the images as they are; `keep` makes it a round.
 
         What trains works on it: freeze, unfreeze, fit_one_cycle with slice(…), fine_tune, lr_find, save and
         load of stages, validate, get_preds. What shows batches doesn't: its images are arrays, not files.
         """
-        return _learner(self._job(config))
+        return _learner(self._job(config, report=report))
 
-    def keep(self, learner: Any, *, report: Report = quiet, stopped: Stop = never) -> Round:
+    @watched
+    def keep(self, learner: Any, *, report: Report = shown, stopped: Stop = never) -> Round:
         """Score every image with a Learner of `learner`, and keep that as the next round."""
         return keep_round(self._job(None, report=report, stopped=stopped), partial(_scored, learner))
 
+    @watched
     def find_lr(
-        self, config: TrainConfig | None = None, *, report: Report = quiet, stopped: Stop = never
+        self, config: TrainConfig | None = None, *, report: Report = shown, stopped: Stop = never
     ) -> RateSearch:
         """Try out rising learning rates, and suggest one; as the last line of a cell it shows the curve."""
         return _search(self._job(config, report=report, stopped=stopped))

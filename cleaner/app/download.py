@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from cleaner.app.waiting import shown, watched
 from cleaner.app.words import count
 from cleaner.catalog.download import Manners
 from cleaner.catalog.download import download as fetch_all
@@ -15,7 +16,7 @@ from cleaner.catalog.urls import Lists, read_lists
 from cleaner.changes.names import folder_name_problem
 from cleaner.errors import InputError
 from cleaner.fetching import Limits
-from cleaner.progress import Report, Stop, never, quiet
+from cleaner.progress import Report, Stop, never
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Downloaded:
         return DataFrame([astuple(outcome) for outcome in self.outcomes], columns=COLUMNS)
 
 
+@watched
 def download(
     lists: Lists,
     *,
@@ -48,7 +50,7 @@ def download(
     limits: Limits | None = None,
     manners: Manners | None = None,
     allow_private: bool = False,
-    report: Report = quiet,
+    report: Report = shown,
     stopped: Stop = never,
 ) -> Downloaded:
     """Download lists of image URLs into class folders in `to`; the same call again goes on where it was.

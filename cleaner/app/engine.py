@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cleaner.model.network import Network
     from cleaner.model.train import Trained
 
+LOADING = Progress("loading", 0, 0, note="loading PyTorch (a few seconds the first time)")
 BESIDE = (CleanerError, OSError, MemoryError, RuntimeError, np.linalg.LinAlgError)  # what may fail beside it
 
 
@@ -55,7 +56,7 @@ def train_quick(job: Job) -> Outcome:
 
     Raises NoWeights where there is no pretrained body to be had.
     """
-    job.report(Progress("loading", 0, 0, note="loading PyTorch (a few seconds the first time)"))
+    job.report(LOADING)
     with quiet_import():
         from cleaner.model.choice import backbone
         from cleaner.model.device import device_line
@@ -123,6 +124,7 @@ def network_of(result: Round, job: Job) -> Network:
 
     Raises InputError where the round has none, or those weights are others now; NoWeights.
     """
+    job.report(LOADING)
     with quiet_import():
         from cleaner.model.choice import backbone
         from cleaner.model.store import load_network

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleaner.app.sources import Source
+from cleaner.app.waiting import shown, watched
 from cleaner.changes.cleaned import Row, cleaned
 from cleaner.changes.copies import Link, write_folder, write_hugging_face
 from cleaner.changes.export import write_csv, write_decisions, write_fastai_csv
 from cleaner.errors import InputError
-from cleaner.progress import Report, Stop, never, quiet
+from cleaner.progress import Report, Stop, never
 from cleaner.review.journal import Journal
 from cleaner.types import Catalog
 
@@ -62,13 +63,14 @@ class Export:
         """Write every decision ever made as JSON Lines, oldest first. Raises InputError."""
         return write_decisions(self._journal.events(), self._free(path))
 
+    @watched
     def folder(
         self,
         path: str | Path,
         *,
         link: Link = "hard",
         splits: bool = False,
-        report: Report = quiet,
+        report: Report = shown,
         stopped: Stop = never,
     ) -> Path:
         """Write a clean copy as class folders, below `train`, `valid` and `test` if `splits`.
@@ -81,8 +83,9 @@ class Export:
             self.rows(), Path(path), root=root, link=link, splits=splits, report=report, stopped=stopped
         )
 
+    @watched
     def hugging_face(
-        self, path: str | Path, *, link: Link = "hard", report: Report = quiet, stopped: Stop = never
+        self, path: str | Path, *, link: Link = "hard", report: Report = shown, stopped: Stop = never
     ) -> Path:
         """Write a clean copy, as `folder` does, for `datasets.load_dataset("imagefolder", data_dir=path)`."""
         root = self._catalog().root

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from cleaner.app.answers import Answers, Images, Keep, ask, found
 from cleaner.app.exported import GRAPH, WEIGHTS, About, check_file, read_about
+from cleaner.app.waiting import shown, watched
 from cleaner.catalog.pixels import square
 from cleaner.errors import InputError
-from cleaner.progress import Report, Stop, never, quiet
+from cleaner.progress import Report, Stop, never
 from cleaner.types import Floats
 
 Engine: TypeAlias = Literal["onnx", "torch"]
@@ -51,13 +52,14 @@ class FinishedModel:
             raise InputError(f"The model takes uint8 [B, {self.size}, {self.size}, 3], not {_kind(batch)}.")
         return self.ask(batch) if len(batch) else np.empty((0, len(self.classes)), dtype=np.float32)
 
+    @watched
     def predict(
         self,
         images: Images,
         *,
         batch_size: int = 32,
         keep: Keep | None = None,
-        report: Report = quiet,
+        report: Report = shown,
         stopped: Stop = never,
     ) -> Answers:
         """Ask about an image file, a folder with all that lies below it, or a list of files.

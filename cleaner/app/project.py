@@ -30,6 +30,7 @@ from cleaner.app.sources import Source, source_of
 from cleaner.app.trained import Trained
 from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
 from cleaner.app.trash import Trash
+from cleaner.app.waiting import shown, watched
 from cleaner.catalog.digest import digest_of
 from cleaner.catalog.listing import are_splits
 from cleaner.catalog.scan import doubted
@@ -88,7 +89,7 @@ class Project(Trained):
         self._catalog: Catalog | None = kept[0] if kept else None
         self._findings: tuple[Finding, ...] = kept[1] if kept else ()
         if self._catalog is not None and moved_since(self._catalog, ledger=ledger):
-            self.verify()
+            self.verify(report=quiet)
 
     def __repr__(self) -> str:
         return f"Project({str(self.root)!r})"
@@ -136,7 +137,8 @@ class Project(Trained):
         """What the last check found, and what the last round's features add to it, worst first."""
         return by_severity(self._findings, self._check.by_model(self._catalog, self.rounds))
 
-    def verify(self, *, report: Report = quiet, stopped: Stop = never) -> tuple[Finding, ...]:
+    @watched
+    def verify(self, *, report: Report = shown, stopped: Stop = never) -> tuple[Finding, ...]:
         """List the folder again and check every new or changed file; return what was found, worst first."""
         self._catalog, self._findings = self._check(self._catalog, report=report, stopped=stopped)
         return self._findings
@@ -147,8 +149,9 @@ class Project(Trained):
 
     # --- 2 what does a model make of it? ---
 
+    @watched
     def train(
-        self, config: TrainConfig | None = None, *, report: Report = quiet, stopped: Stop = never
+        self, config: TrainConfig | None = None, *, report: Report = shown, stopped: Stop = never
     ) -> Round:
         """Train on the images as they are now, score them all, and keep that as the next round.
 
@@ -246,7 +249,8 @@ class Project(Trained):
         )
         return with_sidecars(plan, catalog=self.catalog, digest_of=digest_of) if sidecars else plan
 
-    def apply(self, plan: Plan | None = None, *, report: Report = quiet, stopped: Stop = never) -> Receipt:
+    @watched
+    def apply(self, plan: Plan | None = None, *, report: Report = shown, stopped: Stop = never) -> Receipt:
         """Move relabelled images to their class folder and removed ones to the project's trash.
 
         What was decided otherwise since the plan was made stays where it is, and is among what `failed`.
@@ -258,12 +262,13 @@ class Project(Trained):
         receipt = self._moves.apply(timely, report=report, stopped=stopped)
         return replace(receipt, failed=receipt.failed + refusals)
 
+    @watched
     def undo(
         self,
         number: int | None = None,
         *,
         items: Sequence[str] | None = None,
-        report: Report = quiet,
+        report: Report = shown,
         stopped: Stop = never,
     ) -> Receipt:
         """Put every file of the last apply back where it was. The decisions themselves stay.
@@ -295,6 +300,6 @@ class Project(Trained):
         try:
             if failed and self._catalog is not None:
                 self._catalog = doubted(self._catalog, failed)
-            self.verify()
+            self.verify(report=quiet)
         except (CleanerError, OSError) as error:
             self.notice = f"The folder could not be checked again ({error}); check it before you go on."

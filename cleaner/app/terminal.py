@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -56,23 +56,40 @@ def say(receipt: Receipt, *, undecided: bool = False) -> None:
 @contextlib.contextmanager
 def bar() -> Iterator[Report]:
     """Show progress as one bar per phase on stderr."""
-    words = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[left]"))
-    columns = (next(words), BarColumn(), next(words))
     phases: dict[str, TaskID] = {}
-    with _interruptible(), Bar(*columns, console=Console(stderr=True)) as shown:
+    with _interruptible(), bars() as shown:
 
         def report(progress: Progress) -> None:
             if progress.phase not in phases:
                 phases[progress.phase] = shown.add_task(progress.phase, total=None, left="")
-            shown.update(
-                phases[progress.phase],
-                completed=progress.done,
-                total=progress.total or None,
-                description=plain(progress.note or progress.phase),
-                left=time_left(progress),
-            )
+            shown.update(phases[progress.phase], **fields(progress))
 
         yield report
+
+
+def bars(*, passing: bool = False) -> Bar:
+    """Return bars on stderr, each with what is done and the time left.
+
+    Those that are `passing` leave nothing behind, and leave what the work prints to where it goes.
+    """
+    words = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[left]"))
+    return Bar(
+        *(next(words), BarColumn(), next(words)),
+        console=Console(stderr=True),
+        transient=passing,
+        redirect_stdout=not passing,
+        redirect_stderr=not passing,
+    )
+
+
+def fields(progress: Progress) -> dict[str, Any]:
+    """Return how far work is, as a bar takes it."""
+    return {
+        "completed": progress.done,
+        "total": progress.total or None,
+        "description": plain(progress.note or progress.phase),
+        "left": time_left(progress),
+    }
 
 
 @contextlib.contextmanager

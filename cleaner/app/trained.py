@@ -16,6 +16,7 @@ from cleaner.app.exporting import Provenance, export_model, finished
 from cleaner.app.finished import FinishedModel
 from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.rounds import best_of, load_predictions, load_rounds, one_of
+from cleaner.app.waiting import shown, watched
 from cleaner.progress import Report, Stop, never, quiet
 from cleaner.review.journal import Journal
 from cleaner.types import Catalog, Predictions, Round, Standing, TrainConfig
@@ -45,16 +46,19 @@ class Trained(ABC):
         """Say what a round's model confuses with what, on held-out images; by default the last round."""
         return interpret(self.predictions(number), epochs=one_of(self.rounds, number).epochs)
 
-    def model(self, number: int | None = None) -> FinishedModel:
+    @watched
+    def model(self, number: int | None = None, *, report: Report = shown) -> FinishedModel:
         """Return a round's network to ask: by default the last that was trained in full, else the last."""
-        return finished(best_of(self.rounds, number), self._job(None))
+        return finished(best_of(self.rounds, number), self._job(None, report=report))
 
-    def predict(self, images: Images) -> Answers:
+    @watched
+    def predict(self, images: Images, *, report: Report = shown) -> Answers:
         """Ask `model()` about an image, a folder or a list of files; for more than once, keep the model."""
-        return self.model().predict(images)
+        return self.model(report=report).predict(images, report=report)
 
+    @watched
     def export_model(
-        self, path: str | Path, *, number: int | None = None, fastai: bool = False, report: Report = quiet
+        self, path: str | Path, *, number: int | None = None, fastai: bool = False, report: Report = shown
     ) -> Path:
         """Write the network of a round, chosen as in `model`, as a folder for `cleaner.load_model`.
 

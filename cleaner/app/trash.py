@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cleaner.app.moves import Moves
+from cleaner.app.waiting import shown, watched
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.trash import Trashed, in_trash
 from cleaner.errors import Refused
-from cleaner.progress import Report, Stop, never, quiet
+from cleaner.progress import Report, Stop, never
 from cleaner.review.journal import Journal
 from cleaner.types import Receipt, Refusal
 
@@ -39,7 +40,8 @@ class Trash:
         removed = {item for item, decision in standing.items() if decision.action == "delete"}
         return tuple(image for image in self.list() if image.id not in removed)
 
-    def restore(self, items: Sequence[str], *, report: Report = quiet, stopped: Stop = never) -> Receipt:
+    @watched
+    def restore(self, items: Sequence[str], *, report: Report = shown, stopped: Stop = never) -> Receipt:
         """Put images back where they lay, and take back the decision to remove them.
 
         Raises Refused for one that is not in the trash.
@@ -56,12 +58,13 @@ class Trash:
             self._journal.decide([(item, "clear", None) for item in removed], round=round)
         return receipt
 
+    @watched
     def empty(
         self,
         word: str,
         *,
         items: Sequence[str] | None = None,
-        report: Report = quiet,
+        report: Report = shown,
         stopped: Stop = never,
     ) -> Receipt:
         """Destroy what lies in the trash, or some images of it; `word` must be "destroy".

@@ -33,6 +33,12 @@ def time_left(progress: Progress) -> str:
     return "" if left is None or progress.done >= progress.total else f"{duration(left)} left"
 
 
+def progress_line(progress: Progress) -> str:
+    """Say what is done just now, and how much longer it takes where that is known."""
+    left = time_left(progress)
+    return f"{progress.note or progress.phase}{f' · {left}' if left else ''}"
+
+
 def count(number: int, noun: str, nouns: str = "") -> str:
     """Say a number of things: «1 image», «1,797 images»; `nouns` where that is not the noun and an s."""
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"

@@ -15,7 +15,7 @@ from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.project import Project
 from cleaner.app.recent import remember
 from cleaner.app.settings import appliers, confined, known_user
-from cleaner.app.words import time_left
+from cleaner.app.words import progress_line
 from cleaner.errors import InputError, Refused
 from cleaner.progress import INTERVAL, Progress, Report, Stop
 
@@ -179,8 +179,7 @@ class Runner:
             return
         self._shown = now
         self.bar.max, self.bar.value = max(progress.total, 1), progress.done
-        left = time_left(progress)
-        self.say(f"{progress.note or progress.phase}{f' · {left}' if left else ''}")
+        self.say(progress_line(progress))
 
     def _show_running(self, *, running: bool) -> None:
         for start in self.starts:

@@ -13,7 +13,7 @@ from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.plots import curves
 from cleaner.app.project import Project
 from cleaner.app.underway import Underway, forget, underway
-from cleaner.app.words import time_left
+from cleaner.app.words import progress_line
 from cleaner.errors import CleanerError
 from cleaner.types import TrainConfig
 
@@ -66,8 +66,7 @@ class Elsewhere:
         if told:
             now = told.progress
             self._bar.max, self._bar.value = max(now.total, 1), now.done
-            left = time_left(now)
-            line = f"{now.note or now.phase}{f' · {left}' if left else ''}"
+            line = progress_line(now)
             self._curves.value = curves(now.epochs)
         self._said.value = sentence(RUNNING, tone="warn") + sentence(line)
 

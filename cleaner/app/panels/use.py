@@ -20,7 +20,7 @@ from cleaner.app.settings import confined
 from cleaner.app.words import count
 from cleaner.catalog.thumbnails import small
 from cleaner.errors import InputError, Refused, UnreadableImage
-from cleaner.progress import Progress, Report, Stop
+from cleaner.progress import Report, Stop
 from cleaner.serve.classifier import Prediction
 
 SHOWN = 48  # answers with pictures; the rest are counted
@@ -108,8 +108,7 @@ class Use:
         project = self._desk.project
         newest = project.rounds[-1].number
         if self._model is None or self._model[:2] != (project, newest):
-            report(Progress("loading", 0, 0, note="loading the model"))
-            self._model = project, newest, project.model()
+            self._model = project, newest, project.model(report=report)
         return self._model[2]
 
     def _run(self, work: Callable[[Report, Stop], tuple[Answer, ...]]) -> None:
