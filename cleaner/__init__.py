@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from cleaner.catalog.table import Table
     from cleaner.errors import CleanerError
     from cleaner.ranking.scores import rank, score
-    from cleaner.review.grid import ReviewGrid
     from cleaner.types import TrainConfig
 
 __version__ = "0.1.0"
@@ -37,7 +36,6 @@ _HOMES = {
     "ImagesCleaner": "cleaner.app.dropins.cleaners",
     "PredictionsCorrector": "cleaner.app.dropins.version1",
     "Project": "cleaner.app.project",
-    "ReviewGrid": "cleaner.review.grid",
     "Table": "cleaner.catalog.table",
     "TrainConfig": "cleaner.types",
     "download": "cleaner.app.download",
@@ -57,7 +55,6 @@ __all__ = [
     "ImagesCleaner",
     "PredictionsCorrector",
     "Project",
-    "ReviewGrid",
     "Table",
     "TrainConfig",
     "download",

@@ -93,8 +93,9 @@ class ReviewGrid(Talking):
     def __repr__(self) -> str:
         """Say what is missing where this text is all that a page shows of the grid."""
         return (
-            f"ReviewGrid of {len(self._pages.queue):,} images. If you read this instead of seeing them, "
-            "the page shows no widgets: reload it, or open the notebook in JupyterLab, Notebook 7 or Voila."
+            f"{type(self).__name__} of {len(self._pages.queue):,} images. If you read this instead of seeing "
+            "them, the page shows no widgets: reload it, or open the notebook in JupyterLab, Notebook 7 or "
+            "Voila."
         )
 
     def show(self, queue: Queue, *, round: int, deal: Deal | None = None) -> None:

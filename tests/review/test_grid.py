@@ -421,7 +421,7 @@ def test_every_saved_verdict_can_be_observed_also_one_that_changes_no_count(grid
 
 def test_a_page_without_widgets_shows_a_sentence(grid: HeardGrid) -> None:
     bundle = grid._repr_mimebundle_()
-    assert "shows no widgets" in repr(bundle)
+    assert "HeardGrid of 10 images. If you read this instead" in repr(bundle)
 
 
 def test_a_closed_grid_leaves_no_thread_behind(journal: Journal) -> None:
