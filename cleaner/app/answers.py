@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from cleaner.catalog.pixels import THREADS
 from cleaner.errors import InputError, Stopped, UnreadableImage
@@ -25,7 +26,8 @@ from cleaner.types import SIDECARS, Floats
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Images: TypeAlias = "str | Path | Sequence[str | Path]"
+Picture: TypeAlias = Path | Image.Image
+Images: TypeAlias = "str | Picture | Sequence[str | Picture]"
 Keep: TypeAlias = Callable[[Path, Prediction], object]
 
 
@@ -36,8 +38,8 @@ class Model(Protocol):
     def classes(self) -> tuple[str, ...]:
         """The K classes, in the order of the probabilities."""
 
-    def prepare(self, data: Path, /) -> NDArray[np.uint8]:
-        """Decode a file, [S, S, 3]; raises UnreadableImage."""
+    def prepare(self, data: Picture, /) -> NDArray[np.uint8]:
+        """Decode a picture, [S, S, 3]; raises UnreadableImage."""
 
     def probabilities(self, batch: NDArray[np.uint8], /) -> Floats:
         """Return the probabilities [B, K] of [B, S, S, 3]."""
@@ -45,9 +47,9 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Image files with the names to show them under; `single` if a person asked about just this one."""
+    """Pictures with the names to show them under; `single` if a person asked about just this one."""
 
-    paths: tuple[Path, ...]
+    pictures: tuple[Picture, ...]
     names: tuple[str, ...]
     single: bool
 
@@ -98,12 +100,17 @@ class Answers:
         return html
 
 
-def found(images: Images) -> Found:
-    """List the files that are meant by a path, a folder or a list of both. Raises InputError."""
+def found(images: Any) -> Found:
+    """List the pictures that are meant by a path, a folder, a PIL image or a list. Raises InputError."""
+    if isinstance(images, Image.Image):
+        return Found((images,), ("the picture",), single=True)
+    if isinstance(images, bytes) or not isinstance(images, Iterable | Path):
+        kind = type(images).__name__
+        raise InputError(f"No image can be made of {kind}; pass a path, a folder, a PIL image, or a list.")
     if not isinstance(images, str | Path):
-        each = [found(image) for image in images]
-        paths = tuple(path for one in each for path in one.paths)
-        return Found(paths, tuple(map(str, paths)), single=False)
+        pictures = tuple(picture for image in images for picture in found(image).pictures)
+        names = (str(p) if isinstance(p, Path) else f"picture {at}" for at, p in enumerate(pictures, 1))
+        return Found(pictures, tuple(names), single=False)
     path = Path(images).expanduser()
     if path.is_dir():
         below = tuple(sorted(_below(path)))
@@ -126,31 +133,33 @@ def _below(folder: Path) -> Iterator[Path]:
 def ask(
     model: Model, images: Found, *, batch_size: int, keep: Keep | None, report: Report, stopped: Stop
 ) -> Answers:
-    """Ask a model about files, a batch at a time, decoded by threads. See FinishedModel.predict."""
+    """Ask a model about pictures, a batch at a time, decoded by threads. See FinishedModel.predict."""
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}, but must be at least 1.")
-    probs = np.full((len(images.paths), len(model.classes)), np.nan, dtype=np.float32)
+    if keep and not all(isinstance(picture, Path) for picture in images.pictures):
+        raise InputError("Only files can be kept; pass their paths, or ask without keep=….")
+    probs = np.full((len(images.pictures), len(model.classes)), np.nan, dtype=np.float32)
     problems: dict[str, str] = {}
     begun = time.monotonic()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="decoder") as pool:
-        for start in range(0, len(images.paths), batch_size):
+        for start in range(0, len(images.pictures), batch_size):
             if stopped():
-                raise Stopped(f"Stopped after {start:,} of {len(images.paths):,} images.")
-            rows = range(start, min(start + batch_size, len(images.paths)))
-            made = list(pool.map(lambda row: _tried(model, images.paths[row]), rows))
+                raise Stopped(f"Stopped after {start:,} of {len(images.pictures):,} images.")
+            rows = range(start, min(start + batch_size, len(images.pictures)))
+            made = list(pool.map(lambda row: _tried(model, images.pictures[row]), rows))
             if images.single and isinstance(made[0], UnreadableImage):
                 raise made[0]
             _answer(model, rows, made, probs=probs, problems=problems, names=images.names)
             if keep:
                 _offer(keep, rows, images=images, classes=model.classes, probs=probs)
             elapsed = time.monotonic() - begun
-            report(Progress("predicting", rows.stop, len(images.paths), elapsed, "asking the model"))
+            report(Progress("predicting", rows.stop, len(images.pictures), elapsed, "asking the model"))
     return Answers(model.classes, images.names, probs, problems)
 
 
-def _tried(model: Model, path: Path) -> NDArray[np.uint8] | UnreadableImage:
+def _tried(model: Model, picture: Picture) -> NDArray[np.uint8] | UnreadableImage:
     try:
-        return model.prepare(path)
+        return model.prepare(picture)
     except UnreadableImage as error:
         return error
 
@@ -173,5 +182,6 @@ def _answer(
 
 def _offer(keep: Keep, rows: range, *, images: Found, classes: Sequence[str], probs: Floats) -> None:
     for row in rows:
-        if not np.isnan(probs[row]).any():
-            keep(images.paths[row], best_first(classes, probs[row]))
+        picture = images.pictures[row]
+        if isinstance(picture, Path) and not np.isnan(probs[row]).any():
+            keep(picture, best_first(classes, probs[row]))

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from cleaner.app.answers import Answers, Images, Keep, ask, found
 from cleaner.app.exported import GRAPH, WEIGHTS, About, check_file, read_about
@@ -38,12 +39,14 @@ class FinishedModel:
     info: Mapping[str, Any]
     ask: Ask
 
-    def prepare(self, data: bytes | bytearray | str | Path) -> NDArray[np.uint8]:
-        """Decode the bytes of an image, or a file, as uint8 [S, S, 3], just as for training and scoring.
+    def prepare(self, data: bytes | bytearray | str | Path | Image.Image) -> NDArray[np.uint8]:
+        """Decode the bytes of an image, a file, or a PIL image as uint8 [S, S, 3], just as for training.
 
         Raises UnreadableImage with the reason.
         """
-        return square(Path(data) if isinstance(data, str | Path) else bytes(data), side=self.size)
+        if not isinstance(data, Image.Image):
+            data = Path(data) if isinstance(data, str | Path) else bytes(data)
+        return square(data, side=self.size)
 
     def probabilities(self, batch: NDArray[np.uint8]) -> Floats:
         """Return the probabilities [B, K], float32, of prepared images [B, S, S, 3]; else InputError."""
@@ -62,7 +65,7 @@ class FinishedModel:
         report: Report = shown,
         stopped: Stop = never,
     ) -> Answers:
-        """Ask about an image file, a folder with all that lies below it, or a list of files.
+        """Ask about an image file, a folder with all that lies below it, a PIL image, or a list of these.
 
         As the last line of a notebook cell it is a table, and `frame()` makes a DataFrame. A single image
         that can't be read raises UnreadableImage; of several, the answers say which and why. `keep` is

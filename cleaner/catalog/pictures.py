@@ -44,6 +44,15 @@ def open_whole(path: Path, *, side: int | None = None) -> Image.Image:
     return _decoded(path, side=side, finish=lambda image: _deep(image) if _is_deep(image) else to_rgb(image))
 
 
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Convert a picture that is open already just as `open_picture` does. Raises UnreadableImage."""
+    try:
+        image.load()
+        return to_rgb(upright(image))
+    except Exception as error:  # as for files
+        raise UnreadableImage(f"The picture can't be decoded ({error}).") from error
+
+
 def opened(source: Path | bytes) -> Image.Image:
     """Open a file, or the bytes of one, as far as its header.
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cleaner.catalog.digest import digest_of
-from cleaner.catalog.pictures import open_picture
+from cleaner.catalog.pictures import as_rgb, open_picture
 from cleaner.catalog.rowcache import Digests, RowCache, alone
 from cleaner.errors import CleanerError, Stopped, UnreadableImage
 from cleaner.progress import Progress, Report, Stop, never, quiet
@@ -60,12 +60,12 @@ def pixels(
     return taken
 
 
-def square(source: Path | bytes, *, side: int) -> NDArray[np.uint8]:
+def square(source: Path | bytes | Image.Image, *, side: int) -> NDArray[np.uint8]:
     """Decode one image file, or the bytes of one, as uint8 [side, side, 3], squeezed to a square.
 
-    Raises UnreadableImage.
+    One that Pillow has opened is taken as it is, whole. Raises UnreadableImage.
     """
-    image = open_picture(source, side=side)
+    image = as_rgb(source) if isinstance(source, Image.Image) else open_picture(source, side=side)
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 

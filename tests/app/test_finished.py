@@ -159,6 +159,27 @@ def test_a_single_image_is_answered_or_refused(project: Project, exported: Path,
     assert len(model.predict([])) == 0
 
 
+def test_a_pil_image_is_answered_as_its_file_is(project: Project, exported: Path, tmp_path: Path) -> None:
+    model, file = load_model(exported), project.root / "grizzly" / "turned.jpg"
+    with Image.open(file) as picture:
+        # of a file no more is decoded than is needed
+        np.testing.assert_allclose(model.predict(picture).probs, model.predict(file).probs, atol=1e-2)
+        assert model.predict([picture, str(file)]).names == ("picture 1", str(file))
+        with pytest.raises(InputError, match="Only files can be kept; pass their paths"):
+            model.predict(picture, keep=lambda path, said: None)
+    cut = tmp_path / "cut.png"
+    cut.write_bytes((project.root / "teddy" / "001.png").read_bytes()[:-60])
+    with Image.open(cut) as picture, pytest.raises(UnreadableImage, match="can't be decoded"):
+        model.predict(picture)
+    for name in ("deep.png", "clear.png", "palette.gif"):
+        file = project.root / "grizzly" / name
+        with Image.open(file) as picture:
+            np.testing.assert_array_equal(model.prepare(picture), model.prepare(file))
+    for nothing, kind in ((np.zeros((8, 8, 3)), "float64"), ([b"GIF"], "bytes"), (3, "int")):
+        with pytest.raises(InputError, match=f"No image can be made of {kind}; pass a path"):
+            model.predict(nothing)
+
+
 def test_hostile_names_stay_text_in_a_notebook(exported: Path, tmp_path: Path) -> None:
     hostile = tmp_path / "<img src=x onerror=alert(1)>.png"
     Image.new("RGB", (8, 8)).save(hostile)
