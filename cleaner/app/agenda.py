@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,8 @@ def agenda(ranked: Queue, *, catalog: Catalog, standing: Standing, round: int) -
 
 def check_verdict(catalog: Catalog, items: Sequence[str], action: Action, *, label: str | None) -> None:
     """Raise Refused for a verdict on what isn't there, and for a label that is no class or not new."""
-    if isinstance(items, str):
-        raise Refused(f"Give a list of ids, not the text {items!r}.")
+    if isinstance(items, str | PurePath):
+        raise Refused(f"Give a list of ids, not {str(items)!r} alone.")
     rows = catalog.positions()
     if missing := [item for item in items if item not in rows]:
         raise Refused(f"{missing[0]!r} is no image of this dataset; ids are in project.catalog.ids.")

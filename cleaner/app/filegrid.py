@@ -19,7 +19,7 @@ from cleaner.review.database import open_database
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
 from cleaner.review.packing import Evidence
-from cleaner.types import Action, How, Predictions, Queue
+from cleaner.types import Action, Decision, How, Predictions, Queue
 
 if TYPE_CHECKING:
     from cleaner.app.looking import Looking
@@ -70,11 +70,15 @@ class FileGrid(ReviewGrid):
         """The images in the order of looking, as far as it is fixed; pages not shown yet may change."""
         return self._pages.queue
 
-    def decide(self, paths: Sequence[str | Path], action: Action, *, label: str | None = None) -> None:
+    def decide(
+        self, paths: Sequence[str | Path], action: Action, *, label: str | None = None
+    ) -> tuple[Decision, ...]:
         """Give one verdict on some images, durably; pages in view show it when they are turned to.
 
         Raises Refused for an image that isn't in the grid, and for a label that is the one it has.
         """
+        if isinstance(paths, str | Path):
+            raise Refused(f"Give a list of paths, not {str(paths)!r} alone.")
         items = [str(path) for path in paths]
         for item in items:
             if item not in self._pages.rows:
@@ -82,11 +86,14 @@ class FileGrid(ReviewGrid):
             if label is not None and label == self._pages.label_of(item):
                 raise Refused(f"{item!r} is labelled {label!r} already; keep it instead.")
         how: How = "bulk" if len(items) > 1 else "person"
-        self._journal.decide([(item, action, label) for item in items], round=self._pages.round, how=how)
+        kept = self._journal.decide(
+            [(item, action, label) for item in items], round=self._pages.round, how=how
+        )
         standing = self._journal.standing()
         self._count(standing)
         self._name_new_classes(standing)
         self.set_trait("revision", self.revision + 1)
+        return kept
 
     @property
     def decisions(self) -> Any:

@@ -123,12 +123,16 @@ def test_what_does_not_fit_together_is_refused_at_the_door(make: Make, columns, 
 
 
 def test_it_needs_neither_torch_nor_fastai(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        Image.new("RGB", (20, 20)).save(path)
     code = f"""
 import sys
 import cleaner
 cleaner.ImageCleaner, cleaner.FileDeleter, cleaner.ImageClassifierCleaner, cleaner.DatasetFormatter
 even = [[0.5, 0.5]] * 2
-cleaner.ImageGrid(["a", "b"], ["c", "d"], probs=even, keep_in={str(tmp_path / "x.db")!r}, by="ann")
+kept = {str(tmp_path / "x.db")!r}
+cleaner.ImageGrid({[str(path) for path in paths]}, ["c", "d"], probs=even, keep_in=kept, by="ann")
 print(sorted({{"torch", "torchvision", "fastai", "sklearn", "pandas"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -185,11 +185,31 @@ def test_only_files_with_a_verdict_are_read_and_those_that_are_gone_keep_it(make
         ((["a"], "cat"), r"labels='cat' is one text"),
         ((["a", "b", "a"], ["cat"] * 3), r"a is there twice; pass each path once"),
         ((["a"], [3]), r"The label 3 is no text; pass class names"),
+        ((["a"], ["cat"], ["high"]), r"The scores are not all numbers \(.*'high'"),
+        ((["a", "b"], ["cat", "dog"], np.full((2, 2), 0.5)), r"scores are \[2, 2\].*pass them as probs=…"),
+        ((["a", "b"], ["cat", "dog"], [float("nan")] * 2), r"None of the scores is a number; leave them out"),
+        ((["no/a", "no/b"], ["cat", "dog"]), r"None of the 2 files is there, no/a for one; .* count from /"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused_at_the_door(make, columns, sentence) -> None:
     with pytest.raises(InputError, match=sentence):
         make(*columns)
+
+
+def test_labels_may_count_through_the_classes(make, tmp_path: Path) -> None:
+    paths = write(tmp_path / "a", 3)
+    classes = {0: "cat", 1: "dog", 2: "emu"}.values()
+    grid = make(paths, np.array([1, 0, 1]), classes=classes)
+    assert [tile["given"] for tile in tiles(grid)] == ["dog", "cat", "dog"]
+    assert make(paths, [0, 1, 2], probs=np.eye(3), classes=classes).state["vocab"] == ["cat", "dog", "emu"]
+    with pytest.raises(InputError, match="The label 3 is none of the 3 classes, which are counted from 0"):
+        make(paths, [0, 3, 1], classes=classes)
+
+
+def test_files_of_which_some_are_there_are_shown(make, tmp_path: Path) -> None:
+    (path,) = write(tmp_path / "a", 1)
+    grid = make([tmp_path / "gone.png", path], ["cat", "cat"])
+    assert "can't be read" in tiles(grid)[0]["sentence"]
 
 
 def test_no_images_are_an_empty_grid(make) -> None:
@@ -199,10 +219,11 @@ def test_no_images_are_an_empty_grid(make) -> None:
 
 
 def test_it_needs_neither_torch_nor_pandas(tmp_path: Path) -> None:
+    (path,) = write(tmp_path / "a", 1)
     code = f"""
 import sys
 from cleaner import ImageGrid
-ImageGrid(["a.jpg"], ["cat"], [0.5], keep_in={str(tmp_path / "x.db")!r}, by="ann")
+ImageGrid([{str(path)!r}], ["cat"], [0.5], keep_in={str(tmp_path / "x.db")!r}, by="ann")
 heavy = {{"torch", "torchvision", "fastai", "sklearn", "pandas", "scipy"}}
 print(sorted(heavy & set(sys.modules)))
 """
@@ -214,9 +235,12 @@ def test_verdicts_can_be_given_in_code_and_are_refused_as_in_the_browser(make, t
     paths = write(tmp_path / "a", 3)
     grid = make(paths, ["cat", "dog", "cat"], [0.1, 0.2, 0.3])
     assert list(grid.queue.ids) == [str(path) for path in reversed(paths)]
-    grid.decide(paths[:2], "delete")
+    said = grid.decide(paths[:2], "delete")
+    assert [(decision.item, decision.action) for decision in said] == [(str(p), "delete") for p in paths[:2]]
     grid.decide([paths[2]], "relabel", label="emu")
     assert (grid.revision, grid.counts["errors"], grid.added) == (2, 3, ["emu"])
+    with pytest.raises(Refused, match=r"Give a list of paths, not '.*2\.png' alone"):
+        grid.decide(paths[2], "keep")
     with pytest.raises(Refused, match="is not in this grid"):
         grid.decide(["elsewhere.png"], "keep")
     with pytest.raises(Refused, match="is labelled 'dog' already"):

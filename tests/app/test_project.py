@@ -179,6 +179,7 @@ def test_a_class_folder_made_since_the_round_can_be_given_to_images(project: Pro
     ("items", "label", "sentence"),
     [
         ("black/001.png", "teddy", "Give a list"),
+        (Path("black/001.png"), "teddy", "Give a list of ids, not 'black/001.png' alone"),
         (["nope.png"], "teddy", "no image of this dataset"),
         (["black/001.png"], "teddi", "no class here"),
         (["black/001.png"], "black", "already"),
