@@ -7,7 +7,7 @@ probabilities do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -157,20 +157,23 @@ def score(
     *,
     embeddings: Pixels | None = None,
     margins: ArrayLike | None = None,
+    classes: Iterable[str] | None = None,
     by: str = "default",
 ) -> Doubles:
     """Return a score in 0..1 for each of the labels [N], 1 = look first, by a name in SCORES.
 
     `probs` [N, K] are probabilities by a model that has not learned from the image, `embeddings` [N, D] by
     any frozen encoder, `margins` [N, E] logits of the given label minus the highest other one in each epoch
-    of a training. Raises InputError for a name that isn't there, and where what it needs is missing.
+    of a training. Labels are whole numbers from 0 on, or texts that `classes` names in the order of the
+    columns. Raises InputError for a name that isn't there, and where what it needs is missing.
     """
     if by not in SCORES:
         raise InputError(f"There is no score {by!r}; there are: {', '.join(SCORES)}.")
     passed = {"probs": probs, "embeddings": embeddings, "margins": margins}
     if missing := [name for name in SCORES[by].needs if passed[name] is None]:
         raise InputError(f"The score {by!r} needs {missing[0]}; pass {missing[0]}=….")
-    return SCORES[by].function(labels, **{name: passed[name] for name in SCORES[by].needs or passed})
+    coded = labels if classes is None else _coded(labels, classes)
+    return SCORES[by].function(coded, **{name: passed[name] for name in SCORES[by].needs or passed})
 
 
 def rank(
@@ -179,6 +182,7 @@ def rank(
     *,
     embeddings: Pixels | None = None,
     margins: ArrayLike | None = None,
+    classes: Iterable[str] | None = None,
     by: str = "default",
 ) -> Rows:
     """Return the rows [N] in the order in which to look at them, by `score`; ties in the order of the rows.
@@ -187,15 +191,37 @@ def rank(
     >>> rank([0, 0, 1], np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]), by="margin").tolist()
     [1, 2, 0]
     """
-    scores = score(labels, probs, embeddings=embeddings, margins=margins, by=by)
+    scores = score(labels, probs, embeddings=embeddings, margins=margins, classes=classes, by=by)
     return np.argsort(-scores, kind="stable")
+
+
+def _coded(labels: ArrayLike, classes: Iterable[str]) -> ArrayLike:
+    """Return texts as their places among the classes; whole numbers are those already."""
+    given, code = np.asarray(labels), {name: place for place, name in enumerate(classes)}
+    if given.ndim != 1 or given.dtype.kind not in "OUT":
+        return given
+    if unknown := [(row, label) for row, label in enumerate(given.tolist()) if label not in code]:
+        row, label = unknown[0]
+        raise InputError(
+            f"Row {row} has the label {label!r}, which is none of the {len(code)} classes; name all of them."
+        )
+    return np.array([code[label] for label in given.tolist()], dtype=np.intp)
 
 
 def _labels(labels: ArrayLike) -> tuple[Rows, int]:
     given = np.asarray(labels)
-    if given.ndim != 1 or given.dtype.kind not in "iu" or (len(given) and given.min() < 0):
+    if given.dtype.kind in "OUT":
+        raise InputError(
+            "Labels must be whole numbers from 0 on; with texts, pass classes=…, in the order of the columns."
+        )
+    if given.ndim != 1 or given.dtype.kind not in "iu":
         raise InputError(
             f"Labels must be whole numbers from 0 on, [N], not {given.dtype} {list(given.shape)}."
+        )
+    if (given < 0).any():
+        row = int((given < 0).argmax())
+        raise InputError(
+            f"Row {row} has the label {given[row]}; labels must be whole numbers from 0 on. Leave it out."
         )
     return given.astype(np.intp), int(given.max(initial=0)) + 1
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +50,18 @@ def test_probabilities_may_be_passed_by_place() -> None:
     probs = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
     assert rank([0, 0, 1], probs, by="margin").tolist() == [1, 2, 0]
     assert rank([0, 0, 1], probs, by="loss").tolist() == rank([0, 0, 1], probs, by="self_confidence").tolist()
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series])
+def test_labels_may_be_texts_where_the_classes_of_the_columns_are_named(kind) -> None:
+    probs = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
+    classes = {0: "dog", 1: "cat"}.values()
+    assert rank(kind(["dog", "dog", "cat"]), probs, classes=classes, by="margin").tolist() == [1, 2, 0]
+    by_number = score([0, 0, 1], probs, by="loss")
+    assert (
+        score(kind(["dog", "dog", "cat"]), probs, classes=classes, by="loss").tolist() == by_number.tolist()
+    )
+    assert rank([0, 0, 1], probs, classes=classes, by="margin").tolist() == [1, 2, 0]
 
 
 def test_what_a_model_is_sure_of_still_has_an_order() -> None:
@@ -101,8 +114,12 @@ def test_ties_stay_in_the_order_of_the_rows(count: int, classes: int, seed: int)
         ({"probs": np.array([[0.5, 0.5], [np.nan, 1], [1, 0]])}, "Row 1 holds no probabilities"),
         ({"probs": np.ones((2, 2)) / 2}, r"must be \[3, 2\] or wider"),
         ({"probs": np.ones((3, 1))}, r"must be \[3, 2\] or wider"),
-        ({"labels": [0, -1, 1]}, "whole numbers from 0 on"),
-        ({"labels": ["cat", "dog", "cat"]}, "whole numbers from 0 on"),
+        ({"labels": [0, -1, 1]}, "Row 1 has the label -1; labels must be whole numbers from 0 on"),
+        ({"labels": ["cat", "dog", "cat"]}, "with texts, pass classes=…, in the order of the columns"),
+        (
+            {"labels": ["cat", "dog", "cat"], "classes": ["cat", "emu"]},
+            "Row 1 has the label 'dog', which is none of the 2 classes",
+        ),
         ({"labels": [0.0, 1.0, 0.0]}, "whole numbers from 0 on"),
         ({"probs": None, "margins": np.ones(3)}, "Margins must be"),
     ],
