@@ -36,6 +36,10 @@ def check_settings(config: TrainConfig) -> None:
     """Raise InputError, one sentence, for a setting that nobody can train with."""
     if config.mode not in MODES:
         raise InputError(f"mode is {config.mode!r}, but must be {' or '.join(map(repr, MODES))}.")
+    if not isinstance(config.weights, str):
+        raise InputError(
+            f"weights is {config.weights!r}, but must be the text 'pretrained', 'scratch', or a file's path."
+        )
     low, high = SIDES
     if config.size is not None and not low <= config.size <= high:
         raise InputError(

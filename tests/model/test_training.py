@@ -223,6 +223,10 @@ def test_a_catalog_that_nobody_can_train_on_is_refused_before_any_work(make_cata
         ({"lr": float("nan")}, "lr is nan"),
         ({"size": 5}, "size is 5"),
         ({"batch_size": 0}, "batch_size is 0"),
+        (
+            {"weights": None},
+            "weights is None, but must be the text 'pretrained', 'scratch', or a file's path",
+        ),
         ({"folds": 1}, "folds is 1, but must be 0, or 2 to 10"),
         ({"folds": 11}, "folds is 11"),
         (
