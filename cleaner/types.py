@@ -7,8 +7,8 @@ Every score points the same way: 1 = look first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -170,10 +170,9 @@ class TrainConfig:
     `mode` "quick" fits a linear head on features of the frozen pretrained body, in about a second once those
     are computed; "full" trains the whole network. `arch` is a name of torchvision or timm. `weights` is
     "pretrained" (downloaded once; without a network a small one is trained from scratch instead), "scratch",
-    or the path of a safetensors file or torch state dict of `arch`.
-    `size` is the side in pixels that the network sees; `lr` the highest learning rate of the schedule.
-    `folds` is how many further networks are trained, each without its share of the training images, so that
-    every image is scored by one that has not learned from it; 0 for none.
+    or the path of a safetensors file or torch state dict of `arch`. `size` is the side in pixels that the
+    network sees; `lr` the highest learning rate of the schedule. `folds` is how many further networks are
+    trained, each without its share of the images, to score those without having learned from them; 0: none.
     """
 
     mode: Mode = "full"
@@ -290,6 +289,15 @@ class Queue:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __iter__(self) -> Iterator[Candidate]:
+        return map(self.candidate, range(len(self)))
+
+    def frame(self) -> Any:
+        """Return the queue as a pandas DataFrame, a row for each candidate, in columns named as there."""
+        from pandas import DataFrame
+
+        return DataFrame(map(astuple, self), columns=[column.name for column in fields(Candidate)])
+
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Queue:
         """Return the queue of some rows, in the order given."""
         names = ("ids", "scores", "labels", "suggested", "confidence", "given_probs", "origins", "late")
@@ -297,22 +305,14 @@ class Queue:
 
     def candidate(self, row: int) -> Candidate:
         """Return one row with its reasons in words."""
-        label, suggested = self.vocab[self.labels[row]], self.vocab[self.suggested[row]]
-        believed, given = float(self.confidence[row]), float(self.given_probs[row])
-        agrees = label == suggested
-        reason = f"the model sees {suggested} ({percent(believed)}) rather than {label} ({percent(given)})"
-        if agrees:
+        label, other = self.vocab[self.labels[row]], self.vocab[self.suggested[row]]
+        score, believed, given = (float(c[row]) for c in (self.scores, self.confidence, self.given_probs))
+        suggested = None if label == other else other
+        reason = f"the model sees {other} ({percent(believed)}) rather than {label} ({percent(given)})"
+        if suggested is None:
             doubt = ", which it doubted while it learned" if self.late[row] else ""
             reason = f"the model agrees with {label} ({percent(believed)}){doubt}"
-        return Candidate(
-            id=self.ids[row],
-            score=float(self.scores[row]),
-            label=label,
-            suggested=None if agrees else suggested,
-            confidence=believed,
-            origin=self.origins[row],
-            reasons=(reason,),
-        )
+        return Candidate(self.ids[row], score, label, suggested, believed, self.origins[row], (reason,))
 
 
 # --- 4 review: the person decides ----------------------------------------------------------------

@@ -39,6 +39,20 @@ def test_the_suggestion_is_the_class_the_model_believes() -> None:
     assert (second.suggested, second.confidence) == (None, pytest.approx(np.exp(-0.1), rel=1e-5))
 
 
+def test_a_queue_is_gone_through_by_candidates_and_is_a_table() -> None:
+    queue = LiveOrder(_predictions([0.1, 3.0])).queue()
+    assert [candidate.id for candidate in queue] == ["001", "000"]
+    frame = queue.frame()
+    assert frame[["id", "label", "origin"]].values.tolist() == [
+        ["001", "cat", "in-sample"],
+        ["000", "cat", "held-out"],
+    ]
+    assert frame["suggested"][0] == "dog"
+    assert frame["score"][0] > frame["score"][1]
+    empty = queue.take(np.zeros(0, dtype=np.intp)).frame()
+    assert list(empty) == ["id", "score", "label", "suggested", "confidence", "origin", "reasons"]
+
+
 @given(st.lists(st.floats(0, 50, width=32), min_size=1, max_size=40), st.randoms())
 def test_the_order_does_not_depend_on_the_order_of_the_input(losses: list[float], random) -> None:
     ids = [f"{n:03d}" for n in range(len(losses))]
