@@ -13,7 +13,7 @@ from cleaner.catalog.listing import are_splits
 from cleaner.changes.names import WOULD_SPLIT, folded, folder_name_problem
 from cleaner.errors import Refused
 from cleaner.ranking.queue import without
-from cleaner.types import Action, Catalog, Predictions, Queue, Standing
+from cleaner.types import Action, Catalog, Predictions, Queue, Receipt, Standing
 
 
 def labels_by_id(table: Catalog | Queue | Predictions) -> dict[str, str]:
@@ -63,6 +63,13 @@ def class_problem(catalog: Catalog, name: str) -> str | None:
     if by_folder and name not in catalog.vocab and are_splits([*catalog.vocab, name]):
         return WOULD_SPLIT.format(name)
     return folder_name_problem(name)
+
+
+def unkept(undone: Receipt, standing: Standing) -> list[tuple[str, Action, str | None]]:
+    """Return the verdicts that ask again for labels under which images were kept, and that an undo took."""
+    lost = {op.item: op.label for op in undone.done if op.kind == "move" and op.label != op.new_label}
+    kept = (item for item in lost if item in standing and standing[item].action == "keep")
+    return [(item, "relabel", lost[item]) for item in kept]
 
 
 def trusted(catalog: Catalog, standing: Standing) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ipywidgets import HBox
 
-from cleaner.app.agenda import check_verdict
+from cleaner.app.agenda import check_verdict, unkept
 from cleaner.app.byhand import ByHand
 from cleaner.app.checking import Check, by_severity
 from cleaner.app.export import Export
@@ -277,12 +277,8 @@ class Project(Trained):
         that was kept under the label that it now loses is again to be given that label.
         """
         receipt = self._moves.undo(number, items=items, report=report, stopped=stopped)
-        standing = self.decisions()
-        lost = {op.item: op.label for op in receipt.done if op.kind == "move" and op.label != op.new_label}
-        kept = [item for item in lost if item in standing and standing[item].action == "keep"]
-        if kept:
-            last = max(standing[item].round for item in kept)
-            self.journal.decide([(item, "relabel", lost[item]) for item in kept], round=last)
+        if again := unkept(receipt, self.decisions()):
+            self.journal.decide(again, round=self.rounds[-1].number if self.rounds else 0)
         return receipt
 
     def report(self, path: str | Path) -> Path:
@@ -292,10 +288,7 @@ class Project(Trained):
     # --- beneath ---
 
     def _look_again(self, failed: Sequence[str]) -> None:
-        """Check the folder after files have moved; a fault there must not hide what was done.
-
-        What failed may hold other bytes than the last check read, under the same size and time.
-        """
+        """Check the folder, and what failed for other bytes, after moves; a fault must not hide those."""
         self.notice = None
         try:
             if failed and self._catalog is not None:
