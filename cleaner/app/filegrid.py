@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -79,10 +80,11 @@ class FileGrid(ReviewGrid):
         """
         if isinstance(paths, str | Path):
             raise Refused(f"Give a list of paths, not {str(paths)!r} alone.")
-        items = [str(path) for path in paths]
-        for item in items:
-            if item not in self._pages.rows:
-                raise Refused(f"{item!r} is not in this grid; its images are in grid.queue.ids.")
+        rows, folder = self._pages.rows, self._folder
+        items = [str(path) if str(path) in rows else in_full(path, folder=folder) for path in paths]
+        for item, path in zip(items, paths, strict=True):
+            if item not in rows:
+                raise Refused(f"{str(path)!r} is not in this grid; its images are in grid.queue.ids.")
             if label is not None and label == self._pages.label_of(item):
                 raise Refused(f"{item!r} is labelled {label!r} already; keep it instead.")
         how: How = "bulk" if len(items) > 1 else "person"
@@ -111,6 +113,11 @@ class FileGrid(ReviewGrid):
             (queue.vocab[code], standing.get(key)) for key, code in zip(queue.ids, queue.labels, strict=True)
         )
         return [(d.item, label, d.action, d.label, d.by, d.at) for label, d in kept if d is not None]
+
+
+def in_full(path: str | Path, *, folder: Path | None = None) -> str:
+    """Return the one text for a file, however its path is spelled: an id wherever one works from."""
+    return os.path.normpath((folder or Path.cwd()) / path)
 
 
 def database_in(file: str | Path) -> Engine:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ipywidgets import Button, Label, VBox
 
 from cleaner.app.contents import tied
-from cleaner.app.filegrid import FileGrid, journal_in
+from cleaner.app.filegrid import FileGrid, in_full, journal_in
 from cleaner.app.home import home_of
 from cleaner.app.imagegrid import queue_of
 from cleaner.app.moves import Moves
@@ -40,11 +40,11 @@ class FileDeleter(VBox):  # type: ignore[misc]  # ipywidgets is untyped
         root: str | Path | None = None,
         by: str | None = None,
     ) -> None:
-        paths = list(dict.fromkeys(Path(os.path.normpath(Path(path).absolute())) for path in file_paths))
+        paths = list(dict.fromkeys(Path(in_full(path)) for path in file_paths))
         there = [path for path in paths if path.is_file()]
         if not there:
             raise InputError(f"None of the {len(paths):,} files is there (any more); pass other file_paths.")
-        self.root = _root(there) if root is None else Path(os.path.normpath(Path(root).absolute()))
+        self.root = _root(there) if root is None else Path(in_full(root))
         if outside := [path for path in there if not path.is_relative_to(self.root)]:
             raise InputError(f"{outside[0]} does not lie in {self.root}; pass a root that holds all files.")
         home = home_of(self.root)

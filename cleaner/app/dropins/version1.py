@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from cleaner.app.contents import tied
 from cleaner.app.dropins.formatter import LabelledImages
-from cleaner.app.filegrid import FileGrid, any_class, journal_in
+from cleaner.app.filegrid import FileGrid, any_class, in_full, journal_in
 from cleaner.app.home import home_of
 from cleaner.app.imagegrid import queue_of
 from cleaner.changes.export import write_table
@@ -45,7 +46,8 @@ class ImageCleaner(FileGrid):
         by: str | None = None,
     ) -> None:
         order = [int(row) for row in fns_idxs]
-        self._path, self._ds = Path(path).absolute(), ds
+        self._path = Path(path).absolute()
+        self._ds = ds = replace(ds, items=tuple(Path(in_full(file)) for file in ds.items))
         self._names = [_name(file, root=self._path) for file in ds.items]
         self._lines: Rows = {}  # rows of the images, also those that a verdict took out
         journal = journal_in(home_of(self._path.resolve()) / KEPT_IN, by=by)
