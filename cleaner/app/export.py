@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleaner.app.owncolumns import in_own_columns
 from cleaner.app.sources import Source
 from cleaner.app.waiting import shown, watched
 from cleaner.changes.cleaned import Row, cleaned
 from cleaner.changes.copies import Link, write_folder, write_hugging_face
-from cleaner.changes.export import write_csv, write_decisions, write_fastai_csv
+from cleaner.changes.export import write_csv, write_decisions, write_fastai_csv, write_table
 from cleaner.errors import InputError
 from cleaner.progress import Report, Stop, never
 from cleaner.review.journal import Journal
@@ -37,23 +38,39 @@ class Export:
         return list(cleaned(self._catalog(), self._journal.standing()))
 
     def frame(self) -> DataFrame:
-        """Return the cleaned dataset as a pandas DataFrame, columns as in a Row; paths are relative."""
+        """Return the cleaned dataset as a pandas DataFrame, columns as in `csv`."""
         from pandas import DataFrame
 
-        return DataFrame(self.rows(), columns=list(Row.__dataclass_fields__))
+        table = self._source.written()
+        if table is None:
+            return DataFrame(self.rows(), columns=list(Row.__dataclass_fields__))
+        names, lines = in_own_columns(self.rows(), table)
+        return DataFrame(lines, columns=names)
 
     def dataloaders(self, *, size: int = 224, batch_size: int = 64) -> Any:
         """Return fastai DataLoaders of the cleaned dataset: held-out images validate, test images stay out.
 
         Images are read from their files, cropped to `size` pixels a side, and augmented as fastai does.
         """
+        from pandas import DataFrame
+
         from cleaner.model.loaders import file_loaders
 
-        return file_loaders(self.frame(), root=self._catalog().root, size=size, batch_size=batch_size)
+        return file_loaders(
+            DataFrame(self.rows()), root=self._catalog().root, size=size, batch_size=batch_size
+        )
 
     def csv(self, path: str | Path) -> Path:
-        """Write the cleaned dataset as a CSV file, columns as in a Row. Raises InputError."""
-        return write_csv(self.rows(), self._free(path))
+        """Write the cleaned dataset as a CSV file; columns as in a Row, paths relative to the dataset.
+
+        Of a table, its own columns and rows in their order, the label as cleaned, and after them the split,
+        where it has none, `given_label`, `decision` and `id`. Raises InputError, Refused where the table has
+        changed since the last check.
+        """
+        table = self._source.written()
+        if table is None:
+            return write_csv(self.rows(), self._free(path))
+        return write_table(*in_own_columns(self.rows(), table), self._free(path))
 
     def fastai_csv(self, path: str | Path) -> Path:
         """Write `cleaned.csv` as fastai v1's cleaner did, columns `name` and `label`. Raises InputError."""

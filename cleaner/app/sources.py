@@ -11,7 +11,7 @@ from cleaner.app.bridges import from_fastai, from_hugging_face, kind_of
 from cleaner.app.home import HOME, kept_elsewhere, kept_for, made, prepare
 from cleaner.catalog.listing import Listing
 from cleaner.catalog.packed import is_packed, unpack
-from cleaner.catalog.table import Table, is_table, list_table, root_of
+from cleaner.catalog.table import Table, Written, is_table, list_table, root_of, written
 from cleaner.changes.export import whole
 from cleaner.errors import InputError
 
@@ -41,10 +41,14 @@ class Source:
 
     def list(self) -> Listing | None:
         """Read the table as it is now; None for class folders."""
-        if self.table is None:
-            return None
-        table = unpack(self.table, folder=self.root) if self.packed else self.table
-        return list_table(table, root=self.root)
+        return None if self.table is None else list_table(self._of_files(self.table), root=self.root)
+
+    def written(self) -> Written | None:
+        """Return the table as it is written now; None for class folders."""
+        return None if self.table is None else written(self._of_files(self.table), root=self.root)
+
+    def _of_files(self, table: Table) -> Table:
+        return unpack(table, folder=self.root) if self.packed else table
 
 
 def source_of(given: Any, *, home: str | Path | None) -> Source:

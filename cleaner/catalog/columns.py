@@ -24,6 +24,7 @@ PATHS = (
     "name",
 )
 LABELS = ("label", "labels", "class", "category", "target", "tag", "tags", "y")
+ADDED = ("given_label", "decision", "id")  # what an export of the cleaned table has at its end
 SPLITS = ("split", "subset", "set", "fold", "is_valid")
 LOOKED_AT = 200  # rows from which the columns are guessed
 DELIMITERS = "|;,"
@@ -73,6 +74,13 @@ def roles(
     return Roles(path, label, split)
 
 
+def own(columns: Columns) -> list[str]:
+    """Name the columns of a table but those that an earlier export of it has added; they tell no roles."""
+    names = list(columns)
+    last = tuple(name.removeprefix("cleaner_") for name in names[-len(ADDED) :])
+    return names[: -len(ADDED)] if last == ADDED else names
+
+
 def _has(columns: Columns) -> str:
     return f"it has: {', '.join(columns)}"
 
@@ -90,7 +98,9 @@ def _path_column(columns: Columns, *, is_file: Callable[[str], bool]) -> str | N
 
 
 def _label_column(columns: Columns, *, without: set[str | None]) -> str | None:
-    left = [c for c in columns if c not in without and c and not c.startswith("Unnamed:")]  # pandas' index
+    left = [
+        c for c in own(columns) if c not in without and c and not c.startswith("Unnamed:")
+    ]  # pandas' index
     named = sorted((c for c in left if c.lower() in LABELS), key=lambda c: LABELS.index(c.lower()))
     if not named and len(left) > 1:
         left = [column for column in left if _repeats(columns[column])]

@@ -55,6 +55,16 @@ class Table:
         return self.file.parent if self.file else Path.cwd()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """A table as it is written: its columns, what they are taken for, the row of each image by its path."""
+
+    name: str
+    columns: Columns
+    roles: Roles
+    rows: Mapping[str, int]
+
+
 def is_table(source: Any) -> bool:
     """Say whether something can be read as a table: a file of that kind, or a DataFrame of any library."""
     if isinstance(source, str | Path):
@@ -96,6 +106,16 @@ def list_table(table: Table, *, root: Path) -> Listing:
     )
 
 
+def written(table: Table, *, root: Path) -> Written:
+    """Read a table as it is written. Of an image that is listed twice the first row with a label counts."""
+    columns, found = _read(table)
+    rows: dict[str, int] = {}
+    for row, (cell, label) in enumerate(zip(columns[found.path], columns[found.label], strict=True)):
+        if text(cell) and text(label).strip():
+            rows.setdefault(_path(text(cell), table, root=root), row)
+    return Written(table.name, columns, found, rows)
+
+
 def _usable(
     columns: Columns, found: Roles, *, labels: list[str], table: Table, root: Path
 ) -> tuple[dict[str, int], list[Finding]]:
@@ -104,8 +124,7 @@ def _usable(
     findings: list[Finding] = []
     problems: Counter[str] = Counter()
     for row, cell in enumerate(columns[found.path]):
-        place = _place(text(cell), table)
-        path = shown(os.path.relpath(place, root).replace(os.sep, "/"))
+        place, path = _place(text(cell), table), _path(text(cell), table, root=root)
         if path in rows:
             findings += _twice(path, labels[rows[path]], labels[row], name=table.name)
         elif problem := _problem(path, place, text(cell), labels[row], table=table, row=row):
@@ -153,6 +172,10 @@ def _twice(path: str, first: str, label: str, *, name: str) -> list[Finding]:
 
 def _place(cell: str, table: Table) -> str:
     return os.path.normpath(os.path.join(table.base, cell))  # noqa: PTH118
+
+
+def _path(cell: str, table: Table, *, root: Path) -> str:
+    return shown(os.path.relpath(_place(cell, table), root).replace(os.sep, "/"))
 
 
 def _splits(columns: Columns, found: Roles, *, name: str) -> list[Split | None] | None:

@@ -51,7 +51,7 @@ def test_a_table_is_reviewed_and_leaves_as_a_table_and_no_file_is_touched(table,
     written = project.export.csv(tmp_path / "cleaned.csv")
     assert _tree(table.parent) == before
     with written.open() as file:
-        rows = {row["path"]: row["label"] for row in csv.DictReader(file)}
+        rows = {row["file"]: row["breed"] for row in csv.DictReader(file)}
     assert rows["black/000.png"] == "teddy"
     assert "black/001.png" not in rows
     assert len(rows) == 23
@@ -67,6 +67,64 @@ def test_decisions_on_a_table_are_there_again_and_the_cleaned_one_goes_on_with_t
     assert on.catalog.item(on.catalog.positions()["black/000.png"]).label == "teddy"
     assert set(on.decisions()) == {"black/000.png"}
     on.decide(["black/000.png"], "keep")
+
+
+def test_the_columns_of_a_table_stay_in_their_order_with_ours_after_them(folder, tmp_path: Path) -> None:
+    root = folder()
+    frame = _frame(root)[::-1].assign(age=range(24), id=[f"no. {row}" for row in range(24)])
+    frame.insert(0, "by", ["ann", None] * 12)
+    frame["is_valid"] = [row % 3 == 0 for row in range(24)]
+    project = Project.open(Table(frame, label_col="breed", root=root), home=tmp_path / "kept")
+    project.decide(["black/000.png"], "relabel", label="teddy")
+    project.decide(["black/001.png"], "delete")
+    cleaned = project.export.frame()
+    added = ["given_label", "decision", "cleaner_id"]
+    assert list(cleaned) == ["by", "file", "breed", "age", "id", "is_valid", *added]
+    kept = frame[frame["file"] != "black/001.png"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(
+        cleaned[["by", "file", "age", "id", "is_valid"]], kept.drop(columns="breed")
+    )
+    changed = cleaned[cleaned["breed"] != kept["breed"]]
+    assert changed[["breed", *added]].values.tolist() == [["teddy", "black", "relabel", "black/000.png"]]
+    written = pd.read_csv(project.export.csv(tmp_path / "cleaned.csv"))
+    assert written["by"].isna().sum() == kept["by"].isna().sum()
+
+
+def test_a_cleaned_table_is_opened_and_exported_again_without_growing(folder, tmp_path: Path) -> None:
+    root = folder()
+    _frame(root).to_csv(root / "labels.csv")  # with the index of pandas, and a label column of no usual name
+    project = Project.open(root / "labels.csv")
+    project.decide(["black/000.png"], "relabel", label="teddy")
+    first = project.export.csv(tmp_path / "cleaned.csv")
+    names = ["", "file", "breed", "split", "given_label", "decision", "id"]
+    assert first.read_text().splitlines()[0] == ",".join(names)
+    again = Project.open(Table(first, root=root), home=project.home)
+    again.verify()
+    assert list(again.catalog.splits) == list(project.catalog.splits)
+    second = again.export.csv(tmp_path / "again.csv")
+    with first.open() as one, second.open() as other:
+        of_first, of_second = list(csv.DictReader(one)), list(csv.DictReader(other))
+    assert list(of_second[0]) == names
+    assert [row["breed"] for row in of_first] == [row["breed"] for row in of_second]
+
+
+def test_a_table_that_has_lost_a_row_since_the_check_is_not_exported(table: Path, tmp_path: Path) -> None:
+    project = Project.open(table)
+    project.verify()
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(Refused, match=r"teddy/007\.png is no longer in labels\.csv; check again"):
+        project.export.csv(tmp_path / "cleaned.csv")
+    project.verify()
+    assert len(project.export.frame()) == 23
+
+
+def test_labels_that_are_numbers_stay_numbers(folder, tmp_path: Path) -> None:
+    root = folder()
+    frame = _frame(root)
+    frame["breed"] = frame["breed"].map({"black": 0, "grizzly": 1, "teddy": 2})
+    project = Project.open(Table(frame, label_col="breed", root=root), home=tmp_path / "kept")
+    project.decide(["black/000.png"], "relabel", label="2")
+    assert project.export.frame()["breed"].tolist() == [2, *frame["breed"].tolist()[1:]]
 
 
 def test_the_ids_stay_when_rows_come_that_lie_elsewhere(table, tmp_path) -> None:
