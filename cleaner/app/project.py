@@ -110,8 +110,8 @@ class Project(Trained):
         With `home`, or where the dataset is read-only, the project is kept elsewhere and no file of the
         dataset is ever touched. `database` is any SQLAlchemy URL of a database for this project alone, by
         default the variable CLEANER_DATABASE or an SQLite file in the project; `by` is the name that
-        decisions carry. `notice` then says what was found of an interrupted change, if anything. Raises
-        InputError for a folder that isn't there.
+        decisions carry. `notice` then says what was found of an interrupted change, if anything, or what else
+        is to be known. Raises InputError for a folder that isn't there.
         """
         found = source_of(source, home=home)
         engine = database_of(found.home, url=database)

@@ -16,6 +16,10 @@ from cleaner.changes.export import whole
 from cleaner.errors import InputError
 
 ROOT = "root.txt"  # ids are relative to the root, so it stays what it was when the project was made
+TAKEN_FOR_A_CLASS = (
+    "torchvision takes {} for a class when an ImageFolder is made again: open the project with home=… "
+    "elsewhere, or make it of the folder that project.export.folder writes."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ def source_of(given: Any, *, home: str | Path | None) -> Source:
             "DataFrame, a fastai Learner, an ImageFolder or a Hugging Face dataset."
         )
     root, own, said = prepare(given, home=home)
+    if kind == "torchvision.ImageFolder" and own.parent == root:
+        said = " ".join(filter(None, (said, TAKEN_FOR_A_CLASS.format(own))))
     return Source(root, own, None, root, said=said)
 
 

@@ -227,13 +227,23 @@ def test_the_commands_take_a_table(table, tmp_path) -> None:
     assert "columns: labels.csv: files in the column 'file', labels in 'breed'." in done.stdout
 
 
-def test_an_image_folder_opens_as_its_folder(folder) -> None:
+def test_an_image_folder_opens_as_its_folder_and_is_told_of_what_torchvision_makes_of_that(
+    folder, tmp_path: Path
+) -> None:
     from torchvision.datasets import ImageFolder
 
     root = folder()
-    project = Project.open(ImageFolder(str(root)))
+    found = ImageFolder(str(root))
+    elsewhere = Project.open(found, home=tmp_path / "kept")
+    assert "torchvision" not in str(elsewhere.notice)
+    ImageFolder(str(root))
+    project = Project.open(found)
     assert project.root == root
     assert len(project.catalog) == 24
+    assert f"torchvision takes {root / '.cleaner'} for a class" in str(project.notice)
+    with pytest.raises(FileNotFoundError, match=r"\.cleaner"):
+        ImageFolder(str(root))
+    assert len(ImageFolder(str(project.export.folder(tmp_path / "clean")))) == 24
 
 
 def test_a_learner_opens_with_its_files_labels_and_split(folder, tmp_path) -> None:
