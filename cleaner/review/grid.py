@@ -15,12 +15,13 @@ import traitlets
 from cleaner.errors import InputError
 from cleaner.review import protocol
 from cleaner.review.filters import Found, by_item, confused, rows_found
-from cleaner.review.journal import Journal, repeats
+from cleaner.review.journal import Journal
 from cleaner.review.packing import Evidence, packed, packed_evidence
 from cleaner.review.pages import Pages
 from cleaner.review.protocol import Ask, Terms, parse, request_of, stands
 from cleaner.review.script import SCRIPT, STYLE
 from cleaner.review.talking import Talking
+from cleaner.review.verdicts import repeats
 from cleaner.types import Decision, Finding, How, Queue, Standing
 
 PICTURE_THREADS = 4

@@ -6,20 +6,23 @@ What stands is a fold over the events; the copy kept in memory is only a fold th
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
+    FromClause,
     Integer,
     MetaData,
     Row,
     Select,
     Table,
     Text,
+    and_,
     func,
     insert,
     inspect,
@@ -29,9 +32,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from cleaner.errors import Refused
 from cleaner.review.database import reading, writing
-from cleaner.types import ACTIONS, Action, Decision, How
-
-Verdict: TypeAlias = tuple[str, Action, "str | None"]  # item, action, label
+from cleaner.review.verdicts import Conflict, Verdict, check, conflicts, taken_back
+from cleaner.types import Decision, How
 
 decisions = Table(
     "decisions",
@@ -48,76 +50,6 @@ decisions = Table(
     Column("how", Text, nullable=False, server_default="person"),  # since version 2
     sqlite_autoincrement=True,
 )
-
-
-def fold(events: Iterable[Decision]) -> dict[str, Decision]:
-    """Return what stands after the events, in their order: the last one of an item, unless it is "clear"."""
-    last = {event.item: event for event in events}
-    return {item: event for item, event in last.items() if event.action != "clear"}
-
-
-def taken_back(history: Sequence[Decision], *, batch: int, by: str) -> tuple[Verdict, ...]:
-    """Return the verdicts that restore what the items of a batch had before it.
-
-    `history` holds all events of those items, in order. An item on which somebody else has decided
-    since is left out: their decision is not ours to undo.
-    """
-    before = fold(event for event in history if event.batch < batch)
-    last = {event.item: event for event in history}
-    items = dict.fromkeys(event.item for event in history if event.batch == batch)
-    return tuple(_restored(item, before.get(item)) for item in items if last[item].by == by)
-
-
-def _restored(item: str, before: Decision | None) -> Verdict:
-    return (item, "clear", None) if before is None else (item, before.action, before.label)
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """One image on which people do not agree: the last verdict of each, the oldest first."""
-
-    item: str
-    verdicts: tuple[Decision, ...]
-
-
-def conflicts(events: Iterable[Decision]) -> tuple[Conflict, ...]:
-    """Return the images of which people's own last verdicts differ, in the order of first mention.
-
-    "unsure" and "clear" contradict nobody. A conflict ends when all who judged the image say the same, or
-    take back what they said.
-    """
-    said: dict[str, dict[str, Decision]] = {}
-    for event in events:
-        mine = said.setdefault(event.item, {})
-        mine.pop(event.by, None)  # what is said again is the latest
-        if event.action not in ("clear", "unsure"):
-            mine[event.by] = event
-    differing = {
-        item: tuple(of.values())
-        for item, of in said.items()
-        if len({(event.action, event.label) for event in of.values()}) > 1
-    }
-    return tuple(Conflict(item, verdicts) for item, verdicts in differing.items())
-
-
-def repeats(kept: Decision | None, verdict: Verdict) -> bool:
-    """Say whether a verdict is the one that stands: to write it again would make the next undo do nothing."""
-    return kept is not None and (kept.item, kept.action, kept.label) == verdict
-
-
-def check(verdicts: Sequence[Verdict]) -> None:
-    """Refuse verdicts that can't be kept: none at all, an unknown action, a label missing or too much."""
-    if not verdicts:
-        raise Refused("No verdict was given; nothing was saved.")
-    if len({item for item, _, _ in verdicts}) < len(verdicts):
-        raise Refused("One image has two verdicts at once; give one verdict per image.")
-    for item, action, label in verdicts:
-        if action not in ACTIONS:
-            raise Refused(f"{action!r} is no verdict; choose one of {', '.join(ACTIONS)}.")
-        if action == "relabel" and not label:
-            raise Refused(f"The new label of {item} is missing; a relabel needs one.")
-        if action != "relabel" and label is not None:
-            raise Refused(f"{action} of {item} came with the label {label!r}; only a relabel carries one.")
 
 
 class Journal:
@@ -148,7 +80,7 @@ class Journal:
     def undo(self, *, round: int) -> tuple[Decision, ...]:
         """Take back this person's latest batch that can be taken back, and return the events that did it.
 
-        A batch on all of whose images somebody else has decided since is passed over.
+        A batch on all of whose images a later verdict of somebody else holds is passed over.
         Errors: Refused, when nothing is left to undo.
         """
         if events := self._take_back(_undoable(self.by), round=round):
@@ -189,11 +121,11 @@ class Journal:
 
     def _take_back(self, batches: Select[Any], *, round: int) -> tuple[Decision, ...]:
         with writing(self.engine) as connection:
-            for batch in connection.execute(batches).scalars().all():
-                history = _read(connection, _of_batch(batch))
-                if verdicts := taken_back(history, batch=batch, by=self.by):
-                    return self._append(connection, verdicts, round=round, undoes=batch)
-        return ()
+            batch = connection.execute(batches.limit(1)).scalar()
+            if batch is None:
+                return ()
+            verdicts = taken_back(_read(connection, _of_batch(batch)), batch=batch)
+            return self._append(connection, verdicts, round=round, undoes=batch)
 
     def _append(
         self,
@@ -204,6 +136,8 @@ class Journal:
         undoes: int | None = None,
         how: How = "person",
     ) -> tuple[Decision, ...]:
+        if not verdicts:
+            return ()
         batch = connection.execute(select(func.coalesce(func.max(decisions.c.batch), 0) + 1)).scalar_one()
         at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         pattern = Decision("", "clear", None, self.by, at, round, batch, undoes=undoes, how=how)
@@ -223,27 +157,49 @@ class Journal:
 
 
 def _undoable(by: str) -> Select[Any]:
-    """Select this person's batches, latest first, that are no undo and that no undo still takes back."""
-    mine, undos = decisions.alias(), decisions.alias()
-    undone = select(undos.c.undoes).where(undos.c.undoes.is_not(None), undos.c.batch.not_in(_taken_back()))
-    query = select(mine.c.batch).distinct().where(mine.c.by == by, mine.c.undoes.is_(None))
-    return query.where(mine.c.batch.not_in(undone)).order_by(mine.c.batch.desc())
-
-
-def _redoable(by: str) -> Select[Any]:
-    """Select this person's undos, latest first, that are not taken back and that no new batch follows."""
-    mine, own = decisions.alias(), decisions.alias()
-    decided = select(own.c.batch).where(own.c.by == by, own.c.undoes.is_(None))
-    latest = select(func.coalesce(func.max(own.c.batch), 0)).where(own.c.by == by, own.c.undoes.is_(None))
-    query = select(mine.c.batch).distinct().where(mine.c.by == by, mine.c.undoes.in_(decided))
-    query = query.where(mine.c.batch > latest.scalar_subquery(), mine.c.batch.not_in(_taken_back()))
+    """Select this person's batches, latest first, that hold for an image on which nobody decided later."""
+    mine = decisions.alias()
+    query = select(mine.c.batch).where(mine.c.by == by, _survives(mine), ~_followed(mine, mine.c.batch))
     return query.order_by(mine.c.batch.desc())
 
 
-def _taken_back() -> Select[Any]:
-    """Select the batches that another one takes back: batches by an undo, undos by a redo."""
+def _redoable(by: str) -> Select[Any]:
+    """Select this person's undos, latest first, that are not taken back and that no new batch follows.
+
+    Since the latest batch, an undo takes back that one or one before it, and a redo takes back an undo.
+    """
+    mine, own = decisions.alias(), decisions.alias()
+    latest = select(func.coalesce(func.max(own.c.batch), 0)).where(own.c.by == by, _undoes(own) == 0)
+    since = mine.c.batch > latest.scalar_subquery(), mine.c.undoes <= latest.scalar_subquery()
+    query = select(mine.c.batch).where(mine.c.by == by, *since)
+    query = query.where(~_redone(mine), ~_followed(mine, mine.c.undoes))
+    return query.order_by(mine.c.batch.desc())
+
+
+def _survives(event: FromClause) -> ColumnElement[bool]:
+    """Say whether an event is a verdict that no undo still takes back: `surviving`, asked of the database."""
+    undo = decisions.alias()
+    undone = select(undo.c.seq).where(undo.c.item == event.c.item, _undoes(undo) == event.c.batch)
+    return and_(_undoes(event) == 0, ~undone.where(~_redone(undo)).exists())
+
+
+def _redone(undo: FromClause) -> ColumnElement[bool]:
+    """Say whether an undo is itself taken back."""
+    redo = decisions.alias()
+    return select(redo.c.seq).where(redo.c.item == undo.c.item, _undoes(redo) == undo.c.batch).exists()
+
+
+def _followed(event: FromClause, batch: ColumnElement[int]) -> ColumnElement[bool]:
+    """Say whether a verdict of a later batch holds for the item of an event."""
     later = decisions.alias()
-    return select(later.c.undoes).where(later.c.undoes.is_not(None))
+    of_item = select(later.c.seq).where(later.c.item == event.c.item, later.c.batch > batch)
+    return of_item.where(_survives(later)).exists()
+
+
+def _undoes(event: FromClause) -> ColumnElement[int]:
+    """Return what an event undoes, 0 for nothing."""
+    # So no index on it is used: that of the items is, and a batch of thousands is not searched for each.
+    return func.coalesce(event.c.undoes, 0)
 
 
 def _of_batch(batch: int) -> Select[Any]:
