@@ -173,11 +173,10 @@ class ReviewGrid(Talking):
         if not isinstance(ask, protocol.AskDecide):
             return [event.item for event in self._journal.undo(round=round)]
         standing = self._journal.standing()
-        spared = standing if ask.rest else {}
-        new = [v for v in ask.verdicts if v[0] not in spared and not repeats(standing.get(v[0]), v)]
+        new = [verdict for verdict in ask.verdicts if not repeats(standing.get(verdict[0]), verdict)]
         if new or not ask.verdicts:
             how: How = "bulk" if ask.rest or len(ask.verdicts) > 1 else "person"
-            self._journal.decide(new, round=round, how=how)
+            self._journal.decide(new, round=round, how=how, rest=ask.rest)
         return [item for item, _, _ in ask.verdicts]
 
     def _send_saved(self, pages: Pages, request: int | None, ask: Ask) -> None:

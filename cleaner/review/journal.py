@@ -71,11 +71,18 @@ class Journal:
             with writing(engine) as connection:
                 decisions.create(connection, checkfirst=True)
 
-    def decide(self, verdicts: Sequence[Verdict], *, round: int, how: How = "person") -> tuple[Decision, ...]:
-        """Keep verdicts as one batch, in one transaction. Errors: Refused; none is kept."""
+    def decide(
+        self, verdicts: Sequence[Verdict], *, round: int, how: How = "person", rest: bool = False
+    ) -> tuple[Decision, ...]:
+        """Keep verdicts as one batch, in one transaction; of the `rest` those where none stands by then.
+
+        Errors: Refused; none is kept.
+        """
         check(verdicts)
         with writing(self.engine) as connection:
-            return self._append(connection, verdicts, round=round, how=how)
+            spared = self._standing(connection) if rest else {}
+            new = [verdict for verdict in verdicts if verdict[0] not in spared]
+            return self._append(connection, new, round=round, how=how)
 
     def undo(self, *, round: int) -> tuple[Decision, ...]:
         """Take back this person's latest batch that can be taken back, and return the events that did it.
@@ -98,13 +105,8 @@ class Journal:
 
     def standing(self) -> dict[str, Decision]:
         """Return the decision that holds for each item; items without one, or cleared, are absent."""
-        with self._lock:
-            with reading(self.engine) as connection:
-                query = select(decisions).where(decisions.c.seq > self._seen).order_by(decisions.c.seq)
-                rows = connection.execute(query).all()
-            for row in rows:
-                self._take(row)
-            return dict(self._last)
+        with reading(self.engine) as connection:
+            return self._standing(connection)
 
     def events(self, item: str | None = None) -> tuple[Decision, ...]:
         """Return every event in the order of writing, or those of one item."""
@@ -118,6 +120,13 @@ class Journal:
         several = several.having(func.count(decisions.c.by.distinct()) > 1)
         with reading(self.engine) as connection:
             return conflicts(_read(connection, select(decisions).where(decisions.c.item.in_(several))))
+
+    def _standing(self, connection: Connection) -> dict[str, Decision]:
+        with self._lock:
+            query = select(decisions).where(decisions.c.seq > self._seen).order_by(decisions.c.seq)
+            for row in connection.execute(query).all():
+                self._take(row)
+            return dict(self._last)
 
     def _take_back(self, batches: Select[Any], *, round: int) -> tuple[Decision, ...]:
         with writing(self.engine) as connection:

@@ -15,7 +15,7 @@ from cleaner.review.database import writing
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
 from cleaner.review.packing import Evidence
-from cleaner.types import Finding, Queue, strings
+from cleaner.types import Decision, Finding, Queue, strings
 from tests.support.stage import HeardGrid
 
 VOCAB = ("cat", "dog", "cow")
@@ -247,6 +247,23 @@ def test_the_rest_of_a_page_spares_what_another_window_decided(grid: HeardGrid, 
         "1.jpg": "delete",
     }
     assert journal.standing()["1.jpg"].action == "delete"
+
+
+def test_the_rest_of_a_page_spares_what_somebody_decides_in_the_same_instant(
+    grid: HeardGrid, journal: Journal, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob, standing = Journal(engine, by="bob"), journal.standing
+
+    def overtaken() -> dict[str, Decision]:
+        seen = standing()
+        if not bob.events():
+            bob.decide([("1.jpg", "delete", None)], round=1)
+        return seen
+
+    monkeypatch.setattr(journal, "standing", overtaken)
+    answer, _ = grid.ask("decide", rest=True, verdicts=[keep("0.jpg"), keep("1.jpg")])
+    assert [verdict["action"] for verdict in answer["verdicts"]] == ["keep", "delete"]
+    assert [(event.by, event.item) for event in journal.events()] == [("bob", "1.jpg"), ("ann", "0.jpg")]
 
 
 def test_the_journal_knows_which_verdicts_were_given_one_by_one(grid: HeardGrid, journal: Journal) -> None:

@@ -241,6 +241,22 @@ def test_threads_that_decide_at_once_lose_nothing(ann: Journal) -> None:
     assert len(ann.standing()) == 40
 
 
+def test_the_rest_overrules_nobody_who_decides_at_once(ann: Journal, bob: Journal) -> None:
+    items = [f"item {number}" for number in range(20)]
+
+    def bobs(item: str) -> None:
+        bob.decide([(item, "delete", None)], round=1)
+
+    with ThreadPoolExecutor(3) as threads:
+        waiting = [threads.submit(bobs, item) for item in items[:10]]
+        verdicts: list[Verdict] = [(item, "keep", None) for item in items]
+        kept = threads.submit(ann.decide, verdicts, round=1, rest=True).result()
+        assert [thread.result() for thread in waiting] == [None] * 10
+    assert {event.item for event in kept} >= set(items[10:])
+    assert {verdict_of(ann, item) for item in items[:10]} == {("delete", None)}
+    assert ann.decide(verdicts, round=1, rest=True) == ()
+
+
 def test_redo_brings_back_undo_by_undo_until_something_new_is_decided(ann: Journal) -> None:
     for label in ("cat", "dog", "cow"):
         ann.decide([("a", "relabel", label)], round=1)
