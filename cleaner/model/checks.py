@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cleaner.errors import InputError
+from cleaner.errors import InputError, NoWeights
 from cleaner.types import MODES, Catalog, Pixels, TrainConfig
 
 Rows = NDArray[np.intp]
@@ -33,12 +33,16 @@ def split_rows(catalog: Catalog) -> tuple[Rows, Rows]:
 
 
 def check_settings(config: TrainConfig) -> None:
-    """Raise InputError, one sentence, for a setting that nobody can train with."""
+    """Raise InputError, one sentence, for a setting that nobody can train with; NoWeights where it needs some."""
     if config.mode not in MODES:
         raise InputError(f"mode is {config.mode!r}, but must be {' or '.join(map(repr, MODES))}.")
     if not isinstance(config.weights, str):
         raise InputError(
             f"weights is {config.weights!r}, but must be the text 'pretrained', 'scratch', or a file's path."
+        )
+    if config.mode == "quick" and config.weights == "scratch":
+        raise NoWeights(
+            'Quick mode needs pretrained weights, but weights is "scratch"; use mode "full" or other weights.'
         )
     low, high = SIDES
     if config.size is not None and not low <= config.size <= high:

@@ -57,7 +57,7 @@ def choose(catalog: Catalog, *, config: TrainConfig, report: Report, stopped: St
     """
     check_settings(config)
     if config.weights == "scratch":
-        return _scratch(catalog, config)
+        return _scratch(catalog, config, *_not_used(config))
     try:
         file, stats = _weights(config, report=report, stopped=stopped)
     except DOWNLOAD_FAILED as error:
@@ -74,10 +74,6 @@ def backbone(config: TrainConfig, *, report: Report, stopped: Stop) -> Backbone:
     NoWeights if there are none to be had; InputError if the settings, the architecture or they can't be used.
     """
     check_settings(config)
-    if config.weights == "scratch":
-        raise NoWeights(
-            'Quick mode needs pretrained weights, but weights is "scratch"; use mode "full" or other weights.'
-        )
     try:
         file, stats = _weights(config, report=report, stopped=stopped)
     except DOWNLOAD_FAILED as error:
@@ -110,6 +106,17 @@ def _scratch(catalog: Catalog, config: TrainConfig, *notes: str) -> Choice:
     epochs, lr = config.epochs or own_epochs(catalog, config.batch_size), config.lr or 8e-3
     chosen = replace(config, arch=SMALL, weights="scratch", epochs=epochs, lr=lr, size=size)
     return Choice(chosen, small_network(catalog.vocab, size=size), epochs, lr, notes)
+
+
+def _not_used(config: TrainConfig) -> tuple[str, ...]:
+    """Say that an architecture which was asked for is not used. Raises InputError for one that is unknown."""
+    if config.arch in (SMALL, TrainConfig().arch):
+        return ()
+    check_arch(config.arch)
+    return (
+        f"{config.arch} is only used with pretrained weights or a file of them; from scratch a small network "
+        "is trained instead.",
+    )
 
 
 def _fallback(catalog: Catalog, config: TrainConfig, error: Exception) -> Choice:

@@ -122,8 +122,10 @@ def test_a_quick_look_whose_weights_have_changed_cannot_be_asked(
 
 
 def test_a_quick_look_without_weights_is_refused_in_a_sentence(project: Project) -> None:
+    said: list[str] = []
     with pytest.raises(NoWeights) as refused:
-        project.train(TrainConfig(mode="quick", weights="scratch"))
+        project.train(TrainConfig(mode="quick", weights="scratch"), report=lambda p: said.append(p.phase))
+    assert "loading" not in said
     assert str(refused.value).count(". ") == 0
     assert len(project.rounds) == 1
 

@@ -120,6 +120,17 @@ def test_quick_mode_needs_weights_that_have_learned_something():
         embedder(TrainConfig(mode="quick", weights="scratch"))
 
 
+def test_an_architecture_that_is_not_used_is_said_to_be_so(few, quick):
+    (note,) = chosen(few, replace(quick, arch="resnet18")).notes
+    assert note == (
+        "resnet18 is only used with pretrained weights or a file of them; from scratch a small network is "
+        "trained instead."
+    )
+    assert chosen(few, replace(quick, arch=SMALL)).notes == ()
+    with pytest.raises(InputError, match="no architecture 'foo'"):
+        chosen(few, replace(quick, arch="foo"))
+
+
 def test_no_connection_is_tried_if_the_hub_is_switched_off(few, no_network, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match="HF_HUB_OFFLINE is set"):
