@@ -139,6 +139,16 @@ def test_importing_cleaner_loads_next_to_nothing() -> None:
     assert not loaded & {"numpy", "torch", "fastai", "ipywidgets", "sqlalchemy", "PIL"}
 
 
+def test_the_commands_of_a_project_do_not_wait_for_what_they_do_not_need() -> None:
+    loaded = _loaded_after("import cleaner.app.cli, cleaner; cleaner.Project")
+    assert "sqlalchemy" in loaded
+    assert not loaded & {"scipy", "ipywidgets", "anywidget", "jinja2", "httpx2", "pandas", "torch"}
+
+
+def test_the_command_itself_loads_no_database() -> None:
+    assert "sqlalchemy" not in _loaded_after("import cleaner.app.cli")
+
+
 def test_opening_and_reviewing_a_project_never_loads_torch(folder) -> None:
     root = folder()
     code = f"""

@@ -7,11 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cleaner.app.download import download
 from cleaner.app.terminal import bar, row
 from cleaner.app.words import plain
-from cleaner.catalog.download import Manners
-from cleaner.fetching import Limits
 
 sources = typer.Typer()
 
@@ -34,6 +31,10 @@ def download_lists(
     ] = False,
 ) -> None:
     """Download lists of image URLs into class folders; the same again goes on where it was."""
+    from cleaner.app.download import download  # what no other command should wait for
+    from cleaner.catalog.download import Manners
+    from cleaner.fetching import Limits
+
     with bar() as report:
         done = download(
             list(lists),

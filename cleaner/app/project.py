@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from ipywidgets import HBox
+from typing import TYPE_CHECKING, Any
 
 from cleaner.app.agenda import check_verdict, unkept
 from cleaner.app.byhand import ByHand
@@ -19,11 +17,8 @@ from cleaner.app.export import Export
 from cleaner.app.history import Event, history
 from cleaner.app.home import database_of, user
 from cleaner.app.looking import RoundLooking
-from cleaner.app.mapping import beside
 from cleaner.app.moves import Moves, moved_since, paths_by_id
 from cleaner.app.pictures import Pictures
-from cleaner.app.report import write_report
-from cleaner.app.reviewing import Showing, grid_of_findings, grid_over
 from cleaner.app.rounds import one_of
 from cleaner.app.sides import Sides
 from cleaner.app.sources import Source, source_of
@@ -40,7 +35,6 @@ from cleaner.changes.recover import recover
 from cleaner.changes.sidecars import with_sidecars
 from cleaner.errors import CleanerError, Refused
 from cleaner.progress import Report, Stop, never, quiet
-from cleaner.review.grid import ReviewGrid
 from cleaner.review.journal import Journal
 from cleaner.types import (
     Action,
@@ -54,6 +48,11 @@ from cleaner.types import (
     Round,
     TrainConfig,
 )
+
+if TYPE_CHECKING:
+    from ipywidgets import HBox
+
+    from cleaner.review.grid import ReviewGrid
 
 
 class Project(Trained):
@@ -205,6 +204,8 @@ class Project(Trained):
 
         With `findings`, a kind of them or "all", the grid over what was found: that needs no training.
         """
+        from cleaner.app.reviewing import Showing, grid_of_findings, grid_over  # what is shown is slow to load
+
         showing = Showing(
             journal=self.journal,
             pictures=self._pictures,
@@ -219,6 +220,8 @@ class Project(Trained):
 
     def map(self, *, grid: ReviewGrid | None = None) -> HBox:
         """Return a map beside a grid that shows what one draws a line around, or that of a grid elsewhere."""
+        from cleaner.app.mapping import beside
+
         return beside(self, grid=grid)
 
     def decide(
@@ -283,6 +286,8 @@ class Project(Trained):
 
     def report(self, path: str | Path) -> Path:
         """Write what was wrong, done and achieved as one HTML page that can be sent; see `report.py`."""
+        from cleaner.app.report import write_report
+
         return write_report(self, Path(path))
 
     # --- beneath ---

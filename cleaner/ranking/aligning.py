@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from cleaner.ranking.rows import Rows
 from cleaner.ranking.turning import slopes_at, values_at
@@ -41,6 +40,8 @@ class Fit:
 
 def blurred(pictures: Floats, width: float) -> Floats:
     """Blur pictures [N, S, S] by a number of pixels."""
+    from scipy.ndimage import gaussian_filter1d  # takes half a second, and not every command needs it
+
     kernel = gaussian_filter1d(np.eye(pictures.shape[1], dtype=np.float32), width, axis=0)
     return np.asarray(kernel @ pictures @ kernel.T, dtype=np.float32)
 

@@ -6,7 +6,6 @@ It knows nothing of networks and features; both are log-probabilities of images 
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize
 
 from cleaner.ranking.beliefs import normalised
 from cleaner.ranking.rows import Doubles, Rows
@@ -23,6 +22,8 @@ def pool(one: Floats, other: Floats, labels: Rows) -> tuple[float, float]:
     images holds them near EVEN where there are few. Source: logarithmic opinion pools, Genest & Zidek,
     «Combining probability distributions», Statistical Science 1, 1986.
     """
+    from scipy.optimize import minimize  # takes half a second, and not every command needs it
+
     columns = np.arange(len(labels))
     both = np.stack([normalised(one), normalised(other)]).astype(np.float64)
     given = both[:, labels, columns]
