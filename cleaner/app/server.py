@@ -24,6 +24,7 @@ from cleaner.app.settings import LOOPBACK, confined, exported, served_to_others,
 from cleaner.errors import CleanerError, InputError
 
 PORT = 8866
+THEMES = ("light", "dark")
 LISTENS = "is running at"  # what Voila logs once it listens
 PATIENCE = 60  # seconds for the server to start
 FORGOTTEN = 1200  # seconds without a page after which an idle kernel is ended
@@ -61,9 +62,11 @@ def dashboard(
 
     What is not given is as it is set (`cleaner.app.settings`): without an `ip` only this machine is served;
     for another there is a token, made up unless one is given or set, "off" for none. Without a `port` the
-    usual one is taken, or a free one if that is in use. Raises CleanerError with the server's own words if
-    it does not start.
+    usual one is taken, or a free one if that is in use. `theme` is one of THEMES. Raises InputError for what
+    can't be used, and CleanerError with the server's own words if it does not start.
     """
+    if theme not in THEMES:
+        raise InputError(f"theme is {theme!r}, but must be {' or '.join(map(repr, THEMES))}.")
     ip = ip or setting("ip") or LOOPBACK
     opened = {"CLEANER_START": str(Path.cwd())} | exported() | {"CLEANER_IP": ip}
     if folder is not None:

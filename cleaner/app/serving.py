@@ -37,7 +37,9 @@ def serve(
     model: Annotated[Path, typer.Argument(help="A model that was exported.", envvar=f"{ENV}MODEL")],
     *,
     host: Annotated[str, typer.Option(help="Where to listen.", envvar=f"{ENV}HOST")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.", envvar=f"{ENV}PORT")] = 8000,
+    port: Annotated[
+        int, typer.Option(help="0 takes a free one.", envvar=f"{ENV}PORT", min=0, max=65535)
+    ] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
@@ -58,25 +60,25 @@ def serve(
         typer.Option(help="A name that clients may use for the service.", envvar=f"{ENV}ALLOWED_HOST"),
     ] = None,
     max_mib: Annotated[
-        float, typer.Option(help="Size of a picture's file.", envvar=f"{ENV}MAX_MIB")
+        float, typer.Option(help="Size of a picture's file.", envvar=f"{ENV}MAX_MIB", min=0.001)
     ] = DEFAULT.file_bytes / MIB,
     max_megapixels: Annotated[
-        float, typer.Option(help="Pixels of a picture.", envvar=f"{ENV}MAX_MEGAPIXELS")
+        float, typer.Option(help="Pixels of a picture.", envvar=f"{ENV}MAX_MEGAPIXELS", min=0.001)
     ] = DEFAULT.pixels / 1e6,
     max_files: Annotated[
-        int, typer.Option(help="Pictures in a request.", envvar=f"{ENV}MAX_FILES")
+        int, typer.Option(help="Pictures in a request.", envvar=f"{ENV}MAX_FILES", min=1)
     ] = DEFAULT.files,
     waiting: Annotated[
-        int, typer.Option(help="Pictures waiting at once; more get 503.", envvar=f"{ENV}WAITING")
+        int, typer.Option(help="Pictures waiting at once; more get 503.", envvar=f"{ENV}WAITING", min=1)
     ] = DEFAULT.waiting,
     batch: Annotated[
-        int, typer.Option(help="Pictures computed at once.", envvar=f"{ENV}BATCH")
+        int, typer.Option(help="Pictures computed at once.", envvar=f"{ENV}BATCH", min=1)
     ] = DEFAULT.batch,
     upload_seconds: Annotated[
-        float, typer.Option(help="For a request to arrive.", envvar=f"{ENV}UPLOAD_SECONDS")
+        float, typer.Option(help="For a request to arrive.", envvar=f"{ENV}UPLOAD_SECONDS", min=0.001)
     ] = DEFAULT.upload_seconds,
     answer_seconds: Annotated[
-        float, typer.Option(help="From there to the answer.", envvar=f"{ENV}ANSWER_SECONDS")
+        float, typer.Option(help="From there to the answer.", envvar=f"{ENV}ANSWER_SECONDS", min=0.001)
     ] = DEFAULT.answer_seconds,
     threads: Annotated[
         int | None,

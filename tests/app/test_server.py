@@ -79,6 +79,8 @@ def test_what_is_set_wrong_is_said_before_anything_is_served(
     monkeypatch.delenv("CLEANER_PORT")
     with pytest.raises(CleanerError, match=r"198\.51\.100\.1"), dashboard(root, ip="198.51.100.1"):
         pass
+    with pytest.raises(InputError, match="theme is 'pink', but must be"), dashboard(root, theme="pink"):
+        pass
     monkeypatch.setenv("CLEANER_ROOT", str(tmp_path / "elsewhere"))
     with pytest.raises(Refused, match="can't be opened here"), dashboard(root):
         pass

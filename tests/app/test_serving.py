@@ -23,6 +23,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from cleaner import Project
 from cleaner.app.exported import GRAPH, write_export
@@ -233,6 +234,9 @@ def test_what_cannot_be_served_is_said_in_one_sentence(
         port = taken.getsockname()[1]
         with pytest.raises(CleanerError, match=f"port {port} can't be listened on"):
             run(str(exported), f"--port={port}")
+    for option in ("--port=99999", "--waiting=0", "--max-mib=0"):
+        refused = CliRunner().invoke(serving, [str(exported), option])
+        assert (refused.exit_code, option.partition("=")[0] in refused.stderr) == (2, True)
     monkeypatch.setenv("CLEANER_SERVE_TOKEN", "short")
     with pytest.raises(CleanerError, match="at least 16"):
         run(str(exported), "--port=0")
