@@ -40,7 +40,7 @@ def check_verdict(catalog: Catalog, items: Sequence[str], action: Action, *, lab
         raise Refused(f"Give a list of ids, not {str(items)!r} alone.")
     rows = catalog.positions()
     if missing := [item for item in items if item not in rows]:
-        raise Refused(f"{missing[0]!r} is no image of this dataset; ids are in project.catalog.ids.")
+        raise Refused(unknown_image(missing[0], catalog))
     if action != "relabel" or label is None:
         return
     if label not in catalog.vocab:
@@ -52,6 +52,12 @@ def check_verdict(catalog: Catalog, items: Sequence[str], action: Action, *, lab
         raise Refused(f"{label!r} is no class here (there are: {classes}); make a folder of that name first.")
     if same := [item for item in items if catalog.vocab[catalog.labels[rows[item]]] == label]:
         raise Refused(f"{same[0]!r} is labelled {label!r} already; keep it instead.")
+
+
+def unknown_image(item: str, catalog: Catalog) -> str:
+    """Say that there is no such image, and what an id is like."""
+    such = f", such as {str(catalog.ids[0])!r}" if len(catalog) else ""
+    return f"{item!r} is no image of this dataset; give an id, the path it was first found under{such}."
 
 
 def class_problem(catalog: Catalog, name: str) -> str | None:

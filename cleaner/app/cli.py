@@ -24,12 +24,16 @@ from cleaner.types import Mode, TrainConfig
 
 app = typer.Typer(
     help="Find and fix wrong labels in image folders: train first, clean second.",
+    epilog="Exit status: 0 when it was done; 1 when it was not, or not for all, which a sentence on stderr "
+    "says; 2 when the command was not understood; 130 after Ctrl+C.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Port = Annotated[int | None, typer.Option(help="Port; by default 8866 or a free one.")]
+Top = Annotated[int, typer.Option(help="How many to list.", min=1)]
+Port = Annotated[int | None, typer.Option(help="Port; by default 8866 or a free one.", min=1, max=65535)]
 
 
 def main() -> None:
@@ -39,6 +43,23 @@ def main() -> None:
     except CleanerError as error:
         typer.echo(plain(str(error)), err=True)
         sys.exit(1)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cleaner {cleaner.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say the version and exit.", callback=_say_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Say what holds for all verbs."""
 
 
 @app.command()
@@ -137,7 +158,7 @@ def train(
 
 
 @app.command("rank")
-def show_ranking(folder: Folder, *, top: Annotated[int, typer.Option(help="How many to list.")] = 20) -> None:
+def show_ranking(folder: Folder, *, top: Top = 20) -> None:
     """List the images to look at first, with the label each has and the one the model believes."""
     queue = opened(folder).queue()
     for place in range(min(top, len(queue))):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from cleaner.app.agenda import unknown_image
 from cleaner.app.terminal import Folder, bar, opened, row, rows, say
 from cleaner.app.words import count, plain, put_line
 from cleaner.changes.copies import Link
@@ -81,7 +82,10 @@ def history(
     if image is None:
         rows(map(_line, project.ledger.applied()), none="Nothing was applied yet.")
     else:
-        events = ((event.at, event.by, event.what, event.why) for event in project.history(image))
+        happened = project.history(image)
+        if not happened and image not in project.catalog.positions():
+            raise InputError(unknown_image(image, project.catalog))
+        events = ((event.at, event.by, event.what, event.why) for event in happened)
         rows(events, none=f"Nothing was decided on {plain(image)} or done to it yet.")
 
 

@@ -13,6 +13,7 @@ from cleaner.app.keeper import BELOW, MOST, Keeper
 from cleaner.app.terminal import Folder, bar, opened, row
 from cleaner.app.words import count, plain
 from cleaner.changes.export import write_table
+from cleaner.errors import InputError
 from cleaner.types import percent
 
 models = typer.Typer()
@@ -38,7 +39,7 @@ def predict(
     model: Annotated[Path, typer.Argument(help="The folder that export-model has written.")],
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
     *,
-    top: Annotated[int, typer.Option(help="How many classes to list for each.")] = 3,
+    top: Annotated[int, typer.Option(help="How many classes to list for each.", min=1)] = 3,
     csv: Annotated[Path | None, typer.Option(help="Write a table with all probabilities here.")] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Keep what the model is unsure of here, a folder per class.")
@@ -52,6 +53,8 @@ def predict(
     loaded = load_model(model, engine=cast(Engine, engine), threads=threads)
     keeper = Keeper(keep, classes=loaded.classes, below=below, most=most) if keep else None
     answers = _asked(loaded, images, keeper=keeper)
+    if not len(answers):
+        raise InputError(f"There are no images in {', '.join(map(str, images))}; give others.")
     for name, answer in zip(answers.names, answers, strict=True):
         if answer:
             row(name, *(f"{label} {percent(share)}" for label, share in answer[:top]))

@@ -47,3 +47,6 @@ def download_lists(
     for outcome in done.outcomes:
         row(outcome.result, outcome.label, outcome.url, outcome.path or outcome.detail)
     typer.echo(plain(done.sentence()), err=True)
+    results = {outcome.result for outcome in done.outcomes}
+    if "failed" in results or not results & {"kept", "twice"}:
+        raise typer.Exit(1)

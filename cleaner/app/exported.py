@@ -39,7 +39,7 @@ def read_about(folder: Path) -> About:
         info = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(
-            f"There is no exported model in {folder}; give the folder that project.export_model has written."
+            f"There is no exported model in {folder}; give the folder that a model was exported to."
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} can't be read; {AGAIN}") from error

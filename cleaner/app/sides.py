@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text, func, insert, select, update
 
+from cleaner.app.agenda import unknown_image
 from cleaner.app.checking import known_copies
 from cleaner.catalog.sides import sides
 from cleaner.changes.plan import plan_moves
@@ -91,7 +92,7 @@ class Sides:
             raise InputError(f"{side!r} is no side of a split; choose one of {', '.join(SPLITS)}.")
         positions = catalog.positions()
         if missing := [item for item in items if item not in positions]:
-            raise InputError(f"{missing[0]!r} is no image of this dataset; ids are in project.catalog.ids.")
+            raise InputError(unknown_image(missing[0], catalog))
         groups = known_copies(self._home, catalog.digests)
         wanted = groups[[positions[item] for item in items]]
         return [int(row) for row in np.flatnonzero(np.isin(groups, wanted))]

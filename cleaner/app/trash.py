@@ -48,7 +48,7 @@ class Trash:
         """
         there = {image.id for image in self.list()}
         if missing := [item for item in items if item not in there]:
-            raise Refused(f"{missing[0]!r} is not in the trash; `project.trash.list()` says what is.")
+            raise Refused(f"{missing[0]!r} is not in the trash; its list says what is.")
         receipt = self._moves.undo(None, items=items, report=report, stopped=stopped)
         standing = self._journal.standing()
         back = dict.fromkeys(operation.item for operation in receipt.done)

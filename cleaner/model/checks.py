@@ -33,7 +33,7 @@ def split_rows(catalog: Catalog) -> tuple[Rows, Rows]:
 
 
 def check_settings(config: TrainConfig) -> None:
-    """Raise InputError, one sentence, for a setting that nobody can train with; NoWeights where it needs some."""
+    """Raise InputError for a setting that nobody can train with, NoWeights where it needs some."""
     if config.mode not in MODES:
         raise InputError(f"mode is {config.mode!r}, but must be {' or '.join(map(repr, MODES))}.")
     if not isinstance(config.weights, str):

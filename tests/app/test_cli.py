@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
+import cleaner
 from cleaner import Project
 from cleaner.app.cli import app
-from cleaner.errors import Refused
+from cleaner.errors import CleanerError, Refused
 
 
 def _cleaner(*words: object) -> subprocess.CompletedProcess[str]:
@@ -109,6 +112,46 @@ def test_people_who_do_not_agree_are_listed(folder) -> None:
     Project.open(root, by="ann").decide(["black/000.png"], "keep")
     Project.open(root, by="bob").decide(["black/000.png"], "relabel", label="teddy")
     assert _here("conflicts", root).stdout == "black/000.png\tann: keep\tbob: relabel teddy\n"
+
+
+def test_what_is_asked_of_an_image_that_is_not_there_is_an_error(folder) -> None:
+    root = folder(each=4)
+    for words in (["history", root, "nope"], ["sides", "put", root, "train", "nope"]):
+        with pytest.raises(CleanerError, match=r"'nope' is no image of .*, such as 'black/000\.png'"):
+            raise _here(*words).exception
+    nothing = _here("history", root, "black/000.png")
+    assert (nothing.exit_code, nothing.stdout) == (0, "")
+    assert _here("rank", root, "--top", -1).exit_code == 2
+
+
+def test_the_command_says_its_version_and_what_its_status_means() -> None:
+    said = subprocess.run([sys.executable, "-m", "cleaner", "--version"], capture_output=True, text=True)
+    assert said.stdout == f"cleaner {cleaner.__version__}\n"
+    assert "Exit status: 0" in _here("-h").stdout
+    assert "rank" in _here("rank", "-h").stdout
+
+
+def test_ctrl_c_while_the_command_is_loaded_leaves_no_traceback() -> None:
+    pressed = """
+import sys
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed())
+from cleaner.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", pressed], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
+def test_the_guide_names_every_verb() -> None:
+    guide = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    line = next(line for line in guide.splitlines() if line.startswith("**On the command line:**"))
+    assert set(get_command(app).commands) == {
+        w.removeprefix("cleaner ") for w in re.findall("`([a-z][a-z -]+)`", line)
+    }
 
 
 @pytest.mark.parametrize("verb", ["rank", "plan", "train", "undo", "verify"])

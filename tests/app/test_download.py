@@ -42,6 +42,7 @@ def test_the_command_lists_what_became_of_each_url(tmp_path) -> None:
         refused = CliRunner().invoke(app, [*words[:3], str(tmp_path / "none")])
         done = CliRunner().invoke(app, [*words, "--allow-private"])
     assert refused.stdout.count("not to be had") == 2
+    assert (refused.exit_code, done.exit_code) == (1, 0)  # 0: one of them came, and trying again is no use
     kept, gone = [line.split("\t") for line in done.stdout.splitlines()]
     assert kept[:2] == ["kept", "black"]
     assert (tmp_path / "bears" / kept[3]).is_file()

@@ -364,5 +364,8 @@ def test_on_the_command_line_a_model_is_exported_asked_and_keeps_what_it_is_unsu
         ("b.png", "", True),
     ]
     assert sum(float(rows[0][f"p({name})"]) for name in ("black", "grizzly", "teddy")) == pytest.approx(1)
+    (tmp_path / "bare").mkdir()
+    nothing = CliRunner().invoke(app, ["predict", str(tmp_path / "model"), str(tmp_path / "bare")])
+    assert str(nothing.exception) == f"There are no images in {tmp_path / 'bare'}; give others."
     refused = CliRunner().invoke(app, ["predict", str(tmp_path / "new"), str(tmp_path / "new")])
     assert isinstance(refused.exception, InputError)
