@@ -112,7 +112,9 @@ def verify(folder: Folder) -> None:
     project = cleaner.Project.open(folder)
     with bar() as report:
         found = project.verify(report=report)
-    typer.echo(f"{count(len(project.catalog), 'image')} in {len(project.catalog.vocab)} classes.")
+    classes = count(len(project.catalog.vocab), "class", "classes")
+    nothing = "" if found else " Nothing was found."
+    typer.echo(f"{count(len(project.catalog), 'image')} in {classes}.{nothing}")
     for finding in one_of_each_group(found):
         typer.echo(plain(f"{finding.kind}: {finding.detail}"))
 

@@ -131,7 +131,8 @@ def network_of(result: Round, job: Job) -> Network:
 
     folder = round_folder(job.home / "rounds", result.number)
     if result.config.mode == "full":
-        return load_network(folder / NETWORK)
+        with quiet_import():
+            return load_network(folder / NETWORK)
     if not (folder / NETWORK).exists():
         raise InputError(f"Round {result.number} kept no network; have another quick look, or train in full.")
     chosen, features = backbone(result.config, report=job.report, stopped=job.stopped), load_features(folder)

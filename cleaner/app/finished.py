@@ -119,7 +119,8 @@ def _torch(folder: Path, about: About, threads: int | None) -> tuple[tuple[str, 
     with quiet_import():
         from cleaner.model.store import load_network
 
-    return asked_of(load_network(check_file(folder / WEIGHTS, about)))
+        network = load_network(check_file(folder / WEIGHTS, about))
+    return asked_of(network)
 
 
 ENGINES: Mapping[Engine, Callable[[Path, About, int | None], tuple[tuple[str, ...], int, Ask]]] = {

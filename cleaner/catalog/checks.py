@@ -205,15 +205,15 @@ CHECKS: dict[str, tuple[Check, Sentence]] = {
     "dark": (
         dark,
         lambda c, row: (
-            "is dark: 99% of its pixels have less than "
-            f"{percent(_look(c, row, 'bright'))} of full brightness (dark is below {percent(DARK)})"
+            f"is dark: 99% of its pixels have {percent(_look(c, row, 'bright'))} of full brightness or less "
+            f"(dark is below {percent(DARK)})"
         ),
     ),
     "light": (
         light,
         lambda c, row: (
-            "is nearly white: 95% of its pixels have more than "
-            f"{percent(_look(c, row, 'dim'))} of full brightness (light is above {percent(LIGHT)})"
+            f"is nearly white: 95% of its pixels have {percent(_look(c, row, 'dim'))} of full brightness or "
+            f"more (light is above {percent(LIGHT)})"
         ),
     ),
     "blurry": (

@@ -49,7 +49,7 @@ def information(pixels: NDArray[np.uint8]) -> float:
     flat = pixels.reshape(-1, 3)
     counts = np.bincount((flat + _BINS).ravel())
     shares = counts[counts > 0] / len(flat)
-    return float(-(shares * np.log2(shares)).sum() / 3)
+    return float((0.0 - (shares * np.log2(shares)).sum()) / 3)  # of one tone 0.0, not -0.0
 
 
 def colour(pixels: NDArray[np.uint8]) -> float:

@@ -40,7 +40,10 @@ def save_network(path: Path, network: Network, *, with_body: bool = True) -> Non
     tensors = {name: tensor.cpu().contiguous() for name, tensor in kept.items()}
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode  # as of every other file here; safetensors' are for their owner alone
         save_file(tensors, partial, metadata={KEY: json.dumps(about)})
+        partial.chmod(mode)
         partial.replace(path)
     except SafetensorError as error:  # which is all that it says of a full disk
         raise TrainingError(

@@ -15,6 +15,7 @@ import cleaner
 from cleaner import Project
 from cleaner.app.cli import app
 from cleaner.errors import CleanerError, Refused
+from tests.support.badfiles import photograph
 
 
 def _cleaner(*words: object) -> subprocess.CompletedProcess[str]:
@@ -59,6 +60,15 @@ def test_the_verbs_take_a_folder_round_the_loop(folder, tmp_path: Path) -> None:
     assert (root / identity).exists()
     assert _cleaner("export", root, tmp_path / "out.csv").returncode == 0
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 60
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two ordinary images of one class."""
+    (tmp_path / "photos" / "bird").mkdir(parents=True)
+    for seed in (1, 2):
+        photograph(110, seed=seed).save(tmp_path / "photos" / "bird" / f"{seed}.png")
+    return tmp_path / "photos"
 
 
 def _here(*words: object) -> Any:
@@ -122,6 +132,10 @@ def test_what_is_asked_of_an_image_that_is_not_there_is_an_error(folder) -> None
     nothing = _here("history", root, "black/000.png")
     assert (nothing.exit_code, nothing.stdout) == (0, "")
     assert _here("rank", root, "--top", -1).exit_code == 2
+
+
+def test_a_check_that_finds_nothing_says_so(photos: Path) -> None:
+    assert _here("verify", photos).stdout == "2 images in 1 class. Nothing was found.\n"
 
 
 def test_the_command_says_its_version_and_what_its_status_means() -> None:

@@ -90,6 +90,12 @@ print("\\n".join(sys.modules))
     assert not loaded & {"torch", "torchvision", "fastai", "pandas", "sqlalchemy", "ipywidgets", "sklearn"}
 
 
+def test_a_model_asked_by_torch_keeps_quiet_about_other_libraries(exported: Path) -> None:
+    code = f"from cleaner import load_model\nload_model({str(exported)!r}, engine='torch')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_the_description_says_what_the_model_is_and_where_it_comes_from(
     project: Project, exported: Path
 ) -> None:

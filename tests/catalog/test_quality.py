@@ -200,6 +200,15 @@ def test_every_kind_is_in_the_readme() -> None:
     assert [kind for kind in KINDS if f"*{kind}*" not in readme] == []
 
 
+def test_what_is_of_one_tone_is_told_without_less_than_nothing(photos: Path) -> None:
+    for name, tone in (("black", 0), ("white", 255)):
+        Image.new("RGB", (90, 90), (tone,) * 3).save(photos / "bird" / f"{name}.png")
+    said = " ".join(finding.detail for finding in scan(photos)[1])
+    assert "black.png is dark: 99% of its pixels have 0% of full brightness or less" in said
+    assert "white.png is nearly white: 95% of its pixels have 100% of full brightness or more" in said
+    assert said.count("next to nothing: 0.0 bits") == 2
+
+
 # --- the measures alone ---
 
 

@@ -41,6 +41,8 @@ def test_a_saved_network_predicts_what_the_training_said(few, trained, saved):
     images = few.pixels(cached_side(network.size))
     np.testing.assert_allclose(predict(network, images), trained.predictions.probs, atol=1e-6)
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+    (saved.parent / "other").touch()
+    assert saved.stat().st_mode == (saved.parent / "other").stat().st_mode
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "test_vit", "timm/test_resnet"])
