@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,7 @@ from cleaner.types import Receipt
 if TYPE_CHECKING:
     from cleaner.app.project import Project
 
+OF_A_CHECK = ("listing", "looking", "checking", "sketching", "comparing")  # its phases; it is kept at its end
 Folder = Annotated[Path, typer.Argument(help="The dataset: a folder with one folder per class, or a table.")]
 
 
@@ -57,7 +58,7 @@ def say(receipt: Receipt, *, undecided: bool = False) -> None:
 def bar() -> Iterator[Report]:
     """Show progress as one bar per phase on stderr."""
     phases: dict[str, TaskID] = {}
-    with _interruptible(), bars() as shown:
+    with _interruptible(phases), bars() as shown:
 
         def report(progress: Progress) -> None:
             if progress.phase not in phases:
@@ -93,10 +94,12 @@ def fields(progress: Progress) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """End on Ctrl+C with a sentence and the usual status."""
+def _interruptible(phases: Mapping[str, TaskID]) -> Iterator[None]:
+    """End on Ctrl+C with a sentence, which depends on the last phase that was begun, and the usual status."""
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("Interrupted; what was finished before is kept.", err=True)
+        again = next(reversed([*phases]), "") in OF_A_CHECK
+        said = "the check begins anew next time" if again else "what was finished before is kept"
+        typer.echo(f"Interrupted; {said}.", err=True)
         raise typer.Exit(130) from None

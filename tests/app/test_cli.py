@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
 import cleaner
 from cleaner import Project
 from cleaner.app.cli import app
+from cleaner.app.terminal import bar
 from cleaner.errors import CleanerError, Refused
+from cleaner.progress import Progress
 from tests.support.badfiles import photograph
 
 
@@ -136,6 +139,27 @@ def test_what_is_asked_of_an_image_that_is_not_there_is_an_error(folder) -> None
 
 def test_a_check_that_finds_nothing_says_so(photos: Path) -> None:
     assert _here("verify", photos).stdout == "2 images in 1 class. Nothing was found.\n"
+
+
+@pytest.mark.parametrize(
+    ("phases", "said"),
+    [
+        (["looking", "checking"], "Interrupted; the check begins anew next time."),
+        (["checking", "training"], "Interrupted; what was finished before is kept."),
+        ([], "Interrupted; what was finished before is kept."),
+    ],
+)
+def test_ctrl_c_says_what_is_kept(phases: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def pressed() -> None:
+        with bar() as report:
+            for phase in phases:
+                report(Progress(phase, 1, 2))
+            raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as ended:
+        pressed()
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err.endswith(f"{said}\n")
 
 
 def test_the_command_says_its_version_and_what_its_status_means() -> None:
