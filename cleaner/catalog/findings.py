@@ -5,6 +5,7 @@ Findings never delete anything.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from cleaner.types import Catalog, Finding, Floats, Ints, Strings
 
 NAMED = 3
 ABNORMAL_SHARE = 0.3  # above this share of unreadable files the fault is more likely the disk's than theirs
+BESIDE = 0.05  # of the images of a class, beside its folders: a stray one or two
 AS_GOOD = 0.95  # of the largest or sharpest: no difference to choose by
 
 
@@ -59,6 +61,32 @@ def lookalikes(catalog: Catalog, groups: Ints, *, known: Ints) -> list[Finding]:
     every = _of_groups(_rows_together(groups))
     new = [rows for rows in every if len(set(known[rows])) > 1]
     return [finding for rows in new for finding in _of_group(catalog, rows, likeness=ALIKE)]
+
+
+def nested(catalog: Catalog) -> list[Finding]:
+    """Find classes that may themselves be folders of classes: a folder too far up was opened, perhaps.
+
+    Their images lie in two folders or more below them, and at most BESIDE of them elsewhere.
+    """
+    if catalog.labels_in == "table" or catalog.class_level:
+        return []
+    below: dict[str, Counter[str]] = {}
+    for path in catalog.paths:
+        name, _, rest = path.partition("/")
+        below.setdefault(name, Counter())[rest.rpartition("/")[0].partition("/")[0]] += 1
+    return [
+        Finding(name, "folder of folders", 0.3, _asked(catalog, name, [inner for inner in folders if inner]))
+        for name, folders in below.items()
+        if len(folders.keys() - {""}) > 1 and folders[""] <= BESIDE * folders.total()
+    ]
+
+
+def _asked(catalog: Catalog, name: str, inner: Sequence[str]) -> str:
+    more = f" and {len(inner) - NAMED:,} more" if len(inner) > NAMED else ""
+    return (
+        f"The images of the class {name} lie in folders of their own ({', '.join(inner[:NAMED])}{more}): if "
+        f"these are the classes, open {catalog.root / name} instead."
+    )
 
 
 def order(finding: Finding) -> tuple[float, str, str, str]:

@@ -24,6 +24,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "odd name": "The name is not valid text. Rename the file.",
         "no label": "It lies outside the class folders, or the table gives it no label.",
         "no split": "It lies beside the folders train, valid and test. Move it into one of them.",
+        "folder of folders": "The class holds folders of images: they may be the classes that you mean.",
         # what a table says of its files
         "columns": "Which columns of the table were taken for what.",
         "no path": "A row of the table names no file.",

@@ -20,13 +20,13 @@ from cleaner.catalog.checks import look_findings
 from cleaner.catalog.digest import digest_of, split_of
 from cleaner.catalog.examine import Seen
 from cleaner.catalog.faults import Fault
-from cleaner.catalog.findings import duplicates, too_many_failures
+from cleaner.catalog.findings import duplicates, nested, too_many_failures
 from cleaner.catalog.folders import list_folders
 from cleaner.catalog.guard import Keep, examine_all
 from cleaner.catalog.identity import departed, identities
 from cleaner.catalog.listing import Listing
 from cleaner.catalog.quality import LOOK
-from cleaner.errors import Stopped
+from cleaner.errors import InputError, Stopped
 from cleaner.progress import Progress, Report, Stop, never, quiet
 from cleaner.types import Catalog, Finding, Ints, Split, Strings, strings
 
@@ -49,14 +49,16 @@ def scan(
     Without a `listing` the class folders of `root` are listed. `known` is the catalog of the last scan: files
     of the same path, size and time are not read again, and ids carry over, also to files that the person has
     moved (recognised by content). `moved` maps ids to where this program has put them; `keep` takes the
-    sketches of what is read, as in `examine_all`. Raises InputError for a folder that isn't there or holds no
-    class folders, and Stopped.
+    sketches of what is read, as in `examine_all`. Raises InputError for a folder that isn't there, holds no
+    class folders, or only empty ones when it is first seen; and Stopped.
     """
     there = listing or list_folders(root, report=report, stopped=stopped)
+    if known is None and not there.paths and not there.findings:
+        raise InputError(f"There are no files in the folders of {root}; fill them, or choose another folder.")
     kept = _unchanged(root, there.paths, known=known, report=report, stopped=stopped)
     seen, damaged = _check_all(root, there.paths, kept=kept, keep=keep, report=report, stopped=stopped)
     catalog = _assemble(root, there, kept=kept, seen=seen, known=known, moved=moved or {})
-    findings = [*there.findings, *damaged, *duplicates(catalog), *look_findings(catalog)]
+    findings = [*there.findings, *damaged, *duplicates(catalog), *look_findings(catalog), *nested(catalog)]
     findings += too_many_failures(damaged, total=len(there.paths))
     return catalog, tuple(sorted(findings, key=lambda f: (-f.severity, f.kind, f.item)))
 

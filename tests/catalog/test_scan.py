@@ -267,6 +267,33 @@ def test_a_folder_beside_train_and_valid_is_no_class_but_a_finding(folder) -> No
     assert (findings[0].item, findings[0].kind) == ("models/000.png", "no split")
 
 
+def test_a_folder_too_far_up_is_asked_about(folder) -> None:
+    photos = folder(each=4)
+    (photos / "other").mkdir()
+    (photos / "other" / "000.png").write_bytes((photos / "black" / "000.png").read_bytes())
+    (photos / "teddy" / "young").mkdir()
+    (photos / "teddy" / "000.png").rename(photos / "teddy" / "young" / "000.png")
+    assert "folder of folders" not in _kinds(scan(photos)[1])  # one folder below a class is no sign
+    (photos.parent / "more").mkdir()
+    catalog, findings = scan(photos.parent)
+    (found,) = (finding for finding in findings if finding.kind == "folder of folders")
+    assert found.item == "photos"
+    assert found.detail.endswith(
+        f"own (black, grizzly, other and 1 more): if these are the classes, open {photos} instead."
+    )
+    assert catalog.vocab == ("more", "photos")
+
+
+def test_class_folders_that_are_all_empty_are_refused_at_first_only(folder) -> None:
+    root = folder(classes=("black", "teddy"), each=1)
+    known, _ = scan(root)
+    for file in root.rglob("*.png"):
+        file.unlink()
+    with pytest.raises(InputError, match="no files in the folders of"):
+        scan(root)
+    assert len(scan(root, known=known)[0]) == 0
+
+
 def test_a_class_emptied_below_its_subfolders_stays_a_class(folder) -> None:
     root = folder()
     (root / "other" / "deep").mkdir(parents=True)
