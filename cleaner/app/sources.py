@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,9 +116,21 @@ def _root(table: Table, *, home: Path) -> Path:
     near = table.file is not None and table.file.parent == beside
     if before is not None and (table.base.is_relative_to(before) or (before.is_dir() and not near)):
         return before
-    root = root_of(table, before=before)
+    root = root_of(table, before=before) if before else _accepted(table, home)
     if root != before:
         near = near and (root.is_relative_to(beside) or beside.is_relative_to(root))
         with whole(kept) as file:
             file.write(os.path.relpath(root, beside) if near else str(root))
+    return root
+
+
+def _accepted(table: Table, own: Path) -> Path:
+    """Return the root of a table that is opened for the first time; one that is refused leaves nothing."""
+    try:
+        root = root_of(table)
+        list_table(table, root=root)
+    except InputError:
+        with contextlib.suppress(OSError):  # a folder that holds something stays
+            own.rmdir()
+        raise
     return root

@@ -205,14 +205,14 @@ CHECKS: dict[str, tuple[Check, Sentence]] = {
     "dark": (
         dark,
         lambda c, row: (
-            f"is dark: 99% of its pixels have {percent(_look(c, row, 'bright'))} of full brightness or less "
+            f"is dark: 99% of its pixels have {_look(c, row, 'bright'):.0%} of full brightness or less "
             f"(dark is below {percent(DARK)})"
         ),
     ),
     "light": (
         light,
         lambda c, row: (
-            f"is nearly white: 95% of its pixels have {percent(_look(c, row, 'dim'))} of full brightness or "
+            f"is nearly white: 95% of its pixels have {_look(c, row, 'dim'):.0%} of full brightness or "
             f"more (light is above {percent(LIGHT)})"
         ),
     ),

@@ -65,12 +65,16 @@ def roles(
     path = path or _path_column(columns, is_file=is_file)
     if path is None:
         raise InputError(
-            f"{name} has no column of image files that is recognised; {_has(columns)}. Pass path_col=…."
+            f"{name} has no column of image files that is recognised; {_has(columns)}. Rename the right one "
+            "to 'path', or pass path_col=… in Python."
         )
     split = split or next((c for c in columns if c.lower() in SPLITS and c not in (path, label)), None)
     label = label or _label_column(columns, without={path, split})
     if label is None:
-        raise InputError(f"{name} has no column 'label'; {_has(columns)}. Pass label_col=….")
+        raise InputError(
+            f"{name} has no column 'label'; {_has(columns)}. Rename the right one to 'label', or pass "
+            "label_col=… in Python."
+        )
     return Roles(path, label, split)
 
 

@@ -142,7 +142,7 @@ def _require_some(problems: Counter[str], *, table: Table, column: str, root: Pa
     if missing := problems["missing"]:
         raise InputError(
             f"None of the {missing:,} files in the column {column!r} of {table.name} is there; paths "
-            f"count from {table.base}. Pass Table(…, root=…)."
+            f"count from {table.base}. Move the table to where they do, or pass Table(…, root=…) in Python."
         )
     if outside := problems["outside"]:
         raise InputError(
@@ -178,6 +178,10 @@ def _path(cell: str, table: Table, *, root: Path) -> str:
     return shown(os.path.relpath(_place(cell, table), root).replace(os.sep, "/"))
 
 
+def _is_file(cell: str, table: Table) -> bool:
+    return os.path.isfile(_place(cell, table))  # noqa: PTH113  half as fast with Path
+
+
 def _splits(columns: Columns, found: Roles, *, name: str) -> list[Split | None] | None:
     if found.split is None:
         return None
@@ -187,7 +191,7 @@ def _splits(columns: Columns, found: Roles, *, name: str) -> list[Split | None] 
         word = unknown.most_common(1)[0][0]
         raise InputError(
             f"The column {found.split!r} of {name} says {word!r}; a split is train, valid or test. Change "
-            "it, or name another column with split_col=…."
+            "it, or name another column with split_col=… in Python."
         )
     return [SPLIT_WORDS.get(word) for word in words]
 
@@ -201,18 +205,23 @@ def _read(table: Table) -> tuple[Columns, Roles]:
         raise InputError(
             f"{table.name} holds URLs: download them first, with cleaner.download or cleaner download."
         )
+    if image := next((name for name in columns if "." in name and _is_file(name, table)), None):
+        raise InputError(
+            f"{table.name} begins with the image {image!r} where the names of its columns should be; write a "
+            "line such as path,label above it."
+        )
     found = roles(
         columns,
         name=table.name,
         path=table.path_col,
         label=table.label_col,
         split=table.split_col,
-        is_file=lambda cell: os.path.isfile(_place(cell, table)),  # noqa: PTH113
+        is_file=lambda cell: _is_file(cell, table),
     )
     if any(isinstance(cell, bytes | Mapping) for cell in columns[found.path][:1]):
         raise InputError(
             f"The column {found.path!r} of {table.name} holds no paths of files. Pictures as bytes are taken "
-            "from Parquet files only: save the table as one, or name another column with path_col=…."
+            "from Parquet files only: save the table as one, or pass another path_col=… in Python."
         )
     return columns, found
 

@@ -189,6 +189,15 @@ def test_a_table_whose_images_all_lie_elsewhere_by_now_is_refused(table, tmp_pat
         Project.open(other, home=project.home).verify()
 
 
+@pytest.mark.parametrize("text", ["black/000.png,black\n", "a,b\nc,d\n", "path,label\nno.png,x\n"])
+def test_a_table_that_is_refused_leaves_nothing_behind(folder, text: str) -> None:
+    root = folder()
+    (root / "labels.csv").write_text(text)
+    with pytest.raises(InputError):
+        Project.open(root / "labels.csv")
+    assert [path.name for path in root.glob(".*")] == []
+
+
 def test_a_folder_of_classes_and_a_table_in_it_are_two_projects(table) -> None:
     one, other = Project.open(table), Project.open(table.parent)
     one.decide(["black/000.png"], "delete")

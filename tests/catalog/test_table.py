@@ -166,7 +166,11 @@ def test_a_class_may_have_such_a_sign_in_its_name(folder, cells: list[str]) -> N
 @pytest.mark.parametrize(
     ("header", "how", "said"),
     [
-        (["file", "breed", "colour"], {}, "no column 'label'; it has: file, breed, colour. Pass label_col="),
+        (
+            ["file", "breed", "colour"],
+            {},
+            "no column 'label'; it has: file, breed, colour. Rename the right one",
+        ),
         (["file", "breed", "label"], {"label_col": "kind"}, "no column 'kind'; it has: file, breed, label"),
         (["a", "b", "label"], {"path_col": "x"}, "no column 'x'.*Pass another path_col="),
         (["file", "label", "split"], {}, "says 'maybe'; a split is train, valid or test"),
@@ -188,7 +192,9 @@ def test_other_tables_that_can_not_be_used_are_refused_in_a_sentence(tmp_path) -
         "away.csv": (b"path,label\nnot/there.png,x\n", r"None of the 1 files in the column 'path'"),
         "odd.parquet": (b"PAR1 no", "not a Parquet file"),
         "words.csv": (b"one,two\nthree,four\n", "no column of image files"),
+        "bare.csv": (b"there.png,x\nother.png,y\n", "begins with the image 'there.png' where"),
     }
+    (tmp_path / "there.png").touch()
     for name, (content, said) in bad.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=said):
