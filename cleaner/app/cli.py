@@ -17,8 +17,9 @@ from cleaner.app.cli_changes import changes
 from cleaner.app.cli_model import models
 from cleaner.app.cli_sources import sources
 from cleaner.app.serving import serving
-from cleaner.app.terminal import Folder, bar, opened, row
+from cleaner.app.terminal import Csv, Folder, bar, opened, row
 from cleaner.app.words import count, one_of_each_group, plain, round_line
+from cleaner.changes.export import write_table
 from cleaner.errors import CleanerError
 from cleaner.types import Mode, TrainConfig
 
@@ -107,7 +108,7 @@ def serve_app(
 
 
 @app.command()
-def verify(folder: Folder) -> None:
+def verify(folder: Folder, *, csv: Csv = None) -> None:
     """Check every file and list what was found, worst first, each group of copies once."""
     project = cleaner.Project.open(folder)
     with bar() as report:
@@ -117,6 +118,10 @@ def verify(folder: Folder) -> None:
     typer.echo(f"{count(len(project.catalog), 'image')} in {classes}.{nothing}")
     for finding in one_of_each_group(found):
         typer.echo(plain(f"{finding.kind}: {finding.detail}"))
+    if csv:
+        names = ("item", "kind", "severity", "detail", "group", "advice")
+        lines = ([getattr(finding, name) for name in names] for finding in found)
+        typer.echo(plain(f"Wrote {write_table(names, lines, csv)}."), err=True)
 
 
 @app.command()
@@ -160,12 +165,17 @@ def train(
 
 
 @app.command("rank")
-def show_ranking(folder: Folder, *, top: Top = 20) -> None:
+def show_ranking(folder: Folder, *, top: Top = 20, csv: Csv = None) -> None:
     """List the images to look at first, with the label each has and the one the model believes."""
     queue = opened(folder).queue()
     for place in range(min(top, len(queue))):
         candidate = queue.candidate(place)
         row(str(place + 1), candidate.id, candidate.reasons[0], candidate.origin)
+    if csv:
+        names = ("id", "score", "label", "suggested", "confidence", "origin")
+        every = map(queue.candidate, range(len(queue)))
+        lines = ([getattr(candidate, name) for name in names] for candidate in every)
+        typer.echo(plain(f"Wrote {write_table(names, lines, csv)}."), err=True)
 
 
 @app.command()

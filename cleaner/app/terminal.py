@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 OF_A_CHECK = ("listing", "looking", "checking", "sketching", "comparing")  # its phases; it is kept at its end
 Folder = Annotated[Path, typer.Argument(help="The dataset: a folder with one folder per class, or a table.")]
 
+Csv = Annotated[Path | None, typer.Option(help="Write a table of it here.")]
+
 
 def opened(folder: Path) -> Project:
     """Open a project, and say what is to be known of it."""

@@ -51,8 +51,12 @@ def test_the_verbs_take_a_folder_round_the_loop(folder, tmp_path: Path) -> None:
     assert "60 images in 3 classes" in _cleaner("verify", root).stdout
     trained = _cleaner("train", root, "--weights", "scratch", "--epochs", 1, "--size", 32)
     assert "Round 1: error rate" in trained.stdout, trained.stderr
-    ranked = _cleaner("rank", root, "--top", 5).stdout.splitlines()
+    ranked = _cleaner("rank", root, "--top", 5, "--csv", tmp_path / "order.csv").stdout.splitlines()
     assert len(ranked) == 5
+    with (tmp_path / "order.csv").open(newline="", encoding="utf-8") as file:
+        order = list(csv.DictReader(file))
+    assert [line["id"] for line in order[:5]] == [line.split("\t")[1] for line in ranked]
+    assert len(order) == 60
     identity = ranked[0].split("\t")[1]
     Project.open(root).decide([identity], "delete")
     assert f"trash\t{identity}" in _cleaner("plan", root).stdout
@@ -135,6 +139,14 @@ def test_what_is_asked_of_an_image_that_is_not_there_is_an_error(folder) -> None
     nothing = _here("history", root, "black/000.png")
     assert (nothing.exit_code, nothing.stdout) == (0, "")
     assert _here("rank", root, "--top", -1).exit_code == 2
+
+
+def test_what_a_check_has_found_is_written_as_a_table(photos: Path, tmp_path: Path) -> None:
+    (photos / "bird" / "empty.jpg").touch()
+    _here("verify", photos, "--csv", tmp_path / "found.csv")
+    with (tmp_path / "found.csv").open(newline="", encoding="utf-8") as file:
+        (found,) = csv.DictReader(file)
+    assert (found["item"], found["kind"], found["severity"]) == ("bird/empty.jpg", "empty", "0.9")
 
 
 def test_a_check_that_finds_nothing_says_so(photos: Path) -> None:
