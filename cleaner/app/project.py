@@ -23,7 +23,7 @@ from cleaner.app.rounds import one_of
 from cleaner.app.sides import Sides
 from cleaner.app.sources import Source, source_of
 from cleaner.app.trained import Trained
-from cleaner.app.training import ask_to_stop, train_round, training_elsewhere
+from cleaner.app.training import train_round, training_elsewhere
 from cleaner.app.trash import Trash
 from cleaner.app.waiting import shown, watched
 from cleaner.catalog.digest import digest_of
@@ -163,15 +163,6 @@ class Project(Trained):
             raise Refused(problem)
         self.verify(report=report, stopped=stopped)
         return train_round(self._job(config, report=report, stopped=stopped))
-
-    def stop_training(self) -> None:
-        """Ask a training of this project to stop, in whichever window it runs."""
-        ask_to_stop(self.home)
-
-    @property
-    def training_elsewhere(self) -> str | None:
-        """Say in a sentence that a training of this project runs, here or in another window; None if not."""
-        return training_elsewhere(self.home)
 
     # --- 3 what should a person see first? ---
 

@@ -1,6 +1,6 @@
-"""What can be asked of the rounds of a project, and of the networks they left: a part of Project.
+"""What can be asked of the rounds of a project, the networks they left, and a training: a part of Project.
 
-It changes nothing, and loads torch only to ask a network.
+It changes no file of the dataset, and loads torch only to ask a network.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cleaner.app.exporting import Provenance, export_model, finished
 from cleaner.app.finished import FinishedModel
 from cleaner.app.interpretation import Interpretation, interpret
 from cleaner.app.rounds import best_of, load_predictions, load_rounds, one_of
+from cleaner.app.training import ask_to_stop, training_elsewhere
 from cleaner.app.waiting import shown, watched
 from cleaner.progress import Report, Stop, never, quiet
 from cleaner.review.journal import Journal
@@ -80,6 +81,15 @@ class Trained(ABC):
     def decisions(self) -> Standing:
         """Return the decision that stands for each image decided so far."""
         return self.journal.standing()
+
+    def stop_training(self) -> None:
+        """Ask a training of this project to stop, in whichever window it runs."""
+        ask_to_stop(self.home)
+
+    @property
+    def training_elsewhere(self) -> str | None:
+        """Say in a sentence that a training of this project runs, here or in another window; None if not."""
+        return training_elsewhere(self.home)
 
     def _job(self, config: TrainConfig | None, *, report: Report = quiet, stopped: Stop = never) -> Job:
         confirmed = trusted(self.catalog, self.decisions())

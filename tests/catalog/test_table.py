@@ -233,7 +233,7 @@ def test_rescans_of_a_table_find_what_is_new_changed_moved_and_gone(folder) -> N
     assert again.item(again.positions()["black/000.png"]).path == "moved.png"
     assert again.item(again.positions()["black/000.png"]).label == "teddy"
     assert again.item(again.positions()[str(rows[-1][0])]).label == "black"
-    assert again.departed == {"black/001.png": was["black/001.png"]}
+    assert again.departed == {"black/001.png": (was["black/001.png"], "black/001.png")}
     assert set(now) - set(was) == {"new.png"}
     assert all(now[identity] == digest for identity, digest in was.items() if identity in now)
     assert [f.kind for f in findings] == ["columns"]
