@@ -53,12 +53,15 @@ class Dealer:
         score = np.log(queue.scores.clip(1e-7, 1 - 1e-7) / (1 - queue.scores.clip(1e-7, 1 - 1e-7)))
         seen = np.array([score[row[item]] if item in row else np.nan for item in items])
         waiting = [number for identity, number in row.items() if identity not in standing]
+        dealt = {card.item for card in cards}
+        judged = (standing[key].action for key in row if key in standing and key not in dealt)
         return outlook(
             np.array(wrong, dtype=bool),
             audited=np.array(drawn, dtype=bool),
             scores=seen,  # none for what has left the queue, by an apply: its verdict counts even so
             upcoming=score[waiting[:upcoming]],
             remaining=len(waiting),
+            passed=sum(action == "keep" for action in judged),
         )
 
     def _cards(

@@ -35,7 +35,7 @@ STAKES = np.array([50, 15, 16, 16, 1, 1, 1]) / 100
 
 
 def errors_at_most(
-    wrong: ArrayLike, *, audited: ArrayLike, remaining: int, confidence: float = CONFIDENCE
+    wrong: ArrayLike, *, audited: ArrayLike, remaining: int, passed: int = 0, confidence: float = CONFIDENCE
 ) -> int:
     """Bound how many of the `remaining` pictures, none of them dealt yet, are wrong.
 
@@ -43,6 +43,8 @@ def errors_at_most(
     those that were drawn at random, each from all that were not yet dealt. The others may have been chosen in
     any way, by what was seen before too. With probability `confidence` the bound holds at every moment of the
     review: one may look after each picture and stop at any time. Without audited pictures it is `remaining`.
+    `passed` counts the pictures that were found fine without having been dealt, from a filter or a map; such
+    that were found wrong are to be left out altogether.
 
     Suppose e of the remaining ones are wrong. Then what was found since tells for each draw how many of the
     pictures left were wrong when it was made: r = e + found since. A stake on q < r instead is multiplied by
@@ -51,7 +53,9 @@ def errors_at_most(
     times its start with a chance of 1 - confidence at most. Its factors grow with e, and the bound is the
     largest e for which it never has; if not even 0 is, the verdicts contradict each other and nothing is
     claimed. A wrong picture that the order brought and the reviewer let pass makes r too small and so the
-    bound larger, if anything.
+    bound larger, if anything. So it is with pictures judged without having been dealt: whether a draw was
+    made before or after, the expected factor is at most 1 if the fine ones count among those left and the
+    wrong ones do not count.
 
     Source: Waudby-Smith & Ramdas, «Confidence sequences for sampling without replacement», NeurIPS 2020, and
     «Estimating means of bounded random variables by betting», JRSS-B 86, 2024.
@@ -60,7 +64,7 @@ def errors_at_most(
     if remaining < 0 or not 0 < confidence < 1:
         raise InputError(f"{remaining} pictures and a confidence of {confidence} bound nothing.")
     since = found[::-1].cumsum()[::-1][drawn]
-    left = (np.arange(len(found), 0, -1) + remaining)[drawn]
+    left = (np.arange(len(found), 0, -1) + remaining + passed)[drawn]
     beyond = BEYOND[:, None] * (len(found) + remaining)
 
     def refuted(errors: int) -> bool:
@@ -211,10 +215,11 @@ def outlook(
     scores: ArrayLike,
     upcoming: ArrayLike,
     remaining: int,
+    passed: int = 0,
     goal: float = GOAL,
     confidence: float = CONFIDENCE,
 ) -> Outlook:
-    """Tell how a review stands from verdicts [N] in the order of dealing, as `errors_at_most` takes them.
+    """Tell how a review stands from verdicts [N] in the order of dealing, as `errors_at_most` takes all this.
 
     `scores` [N] are those of the pictures dealt, `upcoming` [M] those of the next page, as `errors_expected`
     takes them; `goal` is the share of the `remaining` pictures that may be wrong when one stops. A picture
@@ -226,7 +231,7 @@ def outlook(
     expected = None
     if known.any() and ahead:
         expected = errors_expected(np.asarray(scores)[known], found[known], upcoming=upcoming)
-    bound = errors_at_most(found, audited=drawn, remaining=remaining, confidence=confidence)
+    bound = errors_at_most(found, audited=drawn, remaining=remaining, passed=passed, confidence=confidence)
     return Outlook(
         reviewed=len(found),
         found=int(found.sum()),

@@ -127,6 +127,29 @@ def test_a_wrong_one_that_was_dealt_and_missed_errs_on_the_safe_side() -> None:
     assert careless >= careful
 
 
+def _judged_elsewhere(seed: int) -> tuple[int, int, int]:
+    """Deal ten pages, then judge all other pictures of the easy classes; return two bounds and the truth.
+
+    The first bound knows how many were found fine that way, the second doesn't.
+    """
+    random = np.random.default_rng(seed)
+    hard, wrong = np.arange(2000) < 200, np.zeros(2000, dtype=bool)
+    wrong[random.choice(200, 60, replace=False)] = True
+    order = random.permutation(2000)  # of an order that knows nothing
+    dealt, rest = order[: 10 * PAGE], order[10 * PAGE :]
+    drawn = np.arange(len(dealt)) % PAGE >= PAGE - DRAWN
+    known = {"audited": drawn, "remaining": int(hard[rest].sum())}
+    passed = int((~hard)[rest].sum())
+    bounds = (errors_at_most(wrong[dealt], **known, passed=number) for number in (passed, 0))
+    return (*bounds, int(wrong[rest].sum()))
+
+
+def test_pictures_judged_without_having_been_dealt_do_not_break_the_bound() -> None:
+    reviews = [_judged_elsewhere(seed) for seed in range(200)]
+    assert sum(truth > bound for bound, _, truth in reviews) <= 10
+    assert sum(truth > careless for _, careless, truth in reviews) > 40  # what it is there for
+
+
 @pytest.mark.parametrize("many", [50, 100, 200])
 @pytest.mark.parametrize("errors", [0, 1, 3, 10])
 def test_it_costs_little_more_than_looking_once_and_less_than_spending_the_risk(
