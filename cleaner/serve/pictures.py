@@ -6,6 +6,7 @@ It keeps nothing and decodes no pixel.
 from __future__ import annotations
 
 import io
+import re
 
 from PIL import Image, UnidentifiedImageError
 
@@ -15,11 +16,14 @@ from cleaner.serve.settings import Limits
 # No EPS (it would start Ghostscript), and no kind that is recognised by less than a signature.
 KINDS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
 SCANS = 200  # of one JPEG; real ones have about ten, and each is another pass over all pixels
+PLAIN = re.compile(rb"P[123]\s")  # a megabyte of comments in one takes Pillow minutes
 SCAN = b"\xff\xda"  # can't occur within the coded pixels themselves (ITU T.81, B.1.1.5)
 
 
 def check_picture(data: bytes | bytearray, *, limits: Limits) -> None:
     """Raise a Problem for what should not be decoded: 415 no known kind, 413 too many pixels, 422 damaged."""
+    if PLAIN.match(data):
+        raise Problem(422, "The picture is a PPM, PGM or PBM of plain text; save it as PNG.")
     try:
         with Image.open(io.BytesIO(data), formats=KINDS) as image:
             width, height = image.size

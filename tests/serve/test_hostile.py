@@ -55,6 +55,8 @@ CORPUS: dict[str, tuple[bytes, int]] = {
     "PNG of 2^62 pixels": (_png(2**31 - 1, 2**31 - 1), 413),
     "PNG without pixels": (_png(0, 0), 415),
     "JPEG of a thousand scans": (JPEG[:-2] + b"\xff\xda\0\x08\1\1\0\0\x3f\0" * 1000 + b"\xff\xd9", 422),
+    "PGM of text, all comments": (b"P2 100 100 255\n" + b"#\n" * 500_000, 422),
+    "PBM of text": (b"P1\n2 2\n1 0 0 1\n", 422),
     "BMP of 2^60 pixels": (
         b"BM" + struct.pack("<IHHIIiiHH", 99, 0, 0, 54, 40, 2**30, 2**30, 1, 24) + bytes(24),
         413,
@@ -92,6 +94,13 @@ ODD = {
 def test_odd_but_good_pictures_are_answered(running: Running, name: str) -> None:
     with running.client() as client:
         answer = client.post("/classify", content=_file(ODD[name], "TIFF"))
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_the_binary_kinds_of_ppm_are_answered(running: Running, mode: str) -> None:
+    with running.client() as client:
+        answer = client.post("/classify", content=_file(Image.new(mode, (9, 9)), "PPM"))
     assert answer.status_code == 200
 
 
