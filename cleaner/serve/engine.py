@@ -89,8 +89,11 @@ class Engine:
             raise Problem(507, "There is no room to keep another picture; tell whoever runs this service.")
         return kept.parent.name
 
-    async def in_thread(self, work: Callable[[], T]) -> T:
-        """Do something short on the threads that decode."""
+    async def in_place(self, work: Callable[[], T]) -> T:
+        """Do something short on the threads that decode, where it takes a place; raises Problems as above."""
+        return await self._bounded(lambda: self._in_thread(work), places=1)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _bounded(self, answer: Callable[[], Awaitable[T]], *, places: int) -> T:
@@ -108,19 +111,19 @@ class Engine:
         except Problem as problem:
             return problem
         if self._keep is not None:
-            await self.in_thread(functools.partial(self._offer, self._keep, data, prediction))
+            await self._in_thread(functools.partial(self._offer, self._keep, data, prediction))
         return prediction
 
     async def _disputed(self, data: bytes | bytearray, *, label: str, keep: Keep) -> Path | None:
         keeping = functools.partial(keep, bytes(data), await self._one(data), disputed=label)
         try:
-            return await self.in_thread(keeping)
+            return await self._in_thread(keeping)
         except OSError as error:
             self._log.error("keep", error)
             raise Problem(507, "The picture could not be kept; the log of the service says why.") from error
 
     async def _one(self, data: bytes | bytearray) -> Prediction:
-        pixels = await self.in_thread(functools.partial(self._decode, data))
+        pixels = await self._in_thread(functools.partial(self._decode, data))
         row = await self._batches.ask(pixels)
         self._measures.pictures.inc()
         return best_first(self.model.classes, row)

@@ -107,7 +107,7 @@ class _Answers:
         limits = self.settings.limits
         async with body_of(request, limits=limits, held=self.held) as body:
             kind = request.headers.get("content-type", "")
-            yield await self.engine.in_thread(
+            yield await self.engine.in_place(
                 functools.partial(uploads_in, body, content_type=kind, limits=limits)
             )
 

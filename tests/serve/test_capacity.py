@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 
 from cleaner.serve import listen
@@ -97,6 +98,30 @@ def test_an_answer_that_takes_too_long_is_given_up_with_a_sentence() -> None:
         assert answer.json() == {"error": "There was no answer within 0.2 seconds; try again later."}
         model.gate.set()
         until(lambda: _waiting(running) == 0)
+        assert running.alive()
+
+
+def test_while_all_decoders_are_busy_a_form_has_its_place_and_its_time_like_any_picture() -> None:
+    model, going_on = Colours(), threading.Event()
+    prepare = model.prepare
+
+    def slowly(data: bytes) -> np.ndarray:
+        assert going_on.wait(timeout=60)
+        return prepare(data)
+
+    model.prepare = slowly  # type: ignore[method-assign]
+    limits = Limits(answer_seconds=2, waiting=2, files=1)
+    with serving(Settings(limits=limits), model=model) as running, ThreadPoolExecutor(2) as pool:
+        try:
+            asked = [pool.submit(_post, running)]
+            until(lambda: _waiting(running) == 1)
+            asked.append(pool.submit(_post, running))
+            until(lambda: _waiting(running) == 2)
+            assert _post(running).json() == {"error": "Too many pictures are waiting; try again shortly."}
+            sentence = "There was no answer within 2 seconds; try again later."
+            assert [got.result(timeout=30).json() for got in asked] == [{"error": sentence}] * 2
+        finally:
+            going_on.set()
         assert running.alive()
 
 
