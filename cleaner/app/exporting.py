@@ -62,7 +62,8 @@ def finished(result: Round, job: Job) -> FinishedModel:
     """Return the network of a round, ready to be asked. Raises InputError, NoWeights."""
     network = network_of(result, job)
     classes, size, ask = asked_of(network)
-    return FinishedModel(classes, size, {"classes": list(classes), "size": size, **_of_round(result)}, ask)
+    info = _finite({"classes": list(classes), "size": size, **_of_round(result)})
+    return FinishedModel(classes, size, info, ask)
 
 
 def export_model(path: Path, source: Provenance, *, fastai: bool) -> Path:
@@ -96,12 +97,22 @@ def _fill(source: Provenance, network: Network, part: Path, *, fastai: bool) -> 
     report(Progress("exporting", 1, 2, note="writing the ONNX graph, and comparing its answers"))
     difference = write_graph(part / GRAPH, network, squares=squares)
     report(Progress("exporting", 2, 2, note="exported"))
-    return {
+    described = {
         **_of_network(network, side=side),
         **_of_round(source.result),
         **_of_source(source),
         "agreement": {"images": len(squares), "largest_difference": difference},
     }
+    return {name: _finite(value) for name, value in described.items()}
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None for every number in it that JSON has no word for."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _some_squares(catalog: Catalog, *, side: int) -> NDArray[np.uint8]:
@@ -145,7 +156,7 @@ def _of_source(source: Provenance) -> dict[str, Any]:
         "metrics": {
             "held_out_images": result.held_out,
             "error_rate": result.error_rate,
-            "error_rate_on_cleaned_labels": None if math.isnan(rates.cleaned) else rates.cleaned,
+            "error_rate_on_cleaned_labels": rates.cleaned,
         },
         "provenance": {
             "dataset": catalog.root.name,

@@ -115,6 +115,18 @@ def test_the_description_says_what_the_model_is_and_where_it_comes_from(
     assert load_model(exported).info == info
 
 
+def test_what_an_epoch_could_not_measure_is_no_number_in_the_description(folder, tmp_path: Path) -> None:
+    project = Project.open(folder())
+    learner = project.by_hand.learner(TrainConfig(weights="scratch", size=32, epochs=1))
+    learner.metrics = []
+    learner.fit_one_cycle(1)
+    kept = project.by_hand.keep(learner)
+    assert np.isnan(kept.epochs[0].error_rate)
+    info = load_model(project.export_model(tmp_path / "model")).info
+    assert info["round"]["epochs"][0]["error_rate"] is None
+    assert project.model().info["round"]["epochs"][0]["error_rate"] is None
+
+
 def test_fastais_own_export_loads_with_fastai_and_agrees_roughly(project: Project, exported: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
