@@ -21,7 +21,7 @@ import typer
 from cleaner.app.finished import load_model
 from cleaner.app.keeper import BELOW, Keeper
 from cleaner.app.words import plain
-from cleaner.errors import CleanerError
+from cleaner.errors import CleanerError, InputError
 from cleaner.serve.classifier import Classifier, Keep
 from cleaner.serve.lanes import Lanes
 from cleaner.serve.settings import LOOPBACK_NAMES, MIB, Limits, Settings, is_loopback
@@ -96,13 +96,13 @@ def serve(
     from cleaner.serve.listen import listening_socket  # what no other command should wait for
 
     local, cores = is_loopback(host), threads or usable_cores()
-    file_bytes = int(max_mib * MIB)
+    file_bytes = _whole(max_mib * MIB, option="--max-mib")
     body_bytes = max(DEFAULT.body_bytes, file_bytes)
     limits = Limits(
         file_bytes=file_bytes,
         body_bytes=body_bytes,
         held_bytes=max(DEFAULT.held_bytes, 4 * body_bytes),
-        pixels=int(max_megapixels * 1e6),
+        pixels=_whole(max_megapixels * 1e6, option="--max-megapixels"),
         files=min(max_files, waiting),
         waiting=waiting,
         batch=batch,
@@ -110,10 +110,10 @@ def serve(
         upload_seconds=upload_seconds,
         answer_seconds=answer_seconds,
     )
-    names = tuple(name.lower() for name in allowed_host or ())
+    names = tuple(allowed_host or ())
     settings = Settings(
         token=_token(token, needed=not (local or no_token)),
-        hosts=(*LOOPBACK_NAMES, *names) if local else names or None,
+        hosts=(*LOOPBACK_NAMES, host, *names) if local else names or None,
         urls=local if allow_urls is None else allow_urls,
         limits=limits,
     )
@@ -121,7 +121,7 @@ def serve(
         loaded = _loaded(model, cores=cores)
         keeper = Keeper(keep, classes=loaded.classes, below=below) if keep else None
         served = Served(loaded, named=model.name, keep=keeper.keep if keeper else None)
-        _listen(served, settings, taken=taken, told=token is not None)
+        _listen(served, settings, taken=taken, told=bool(token))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,12 @@ def _loaded(model: Path, *, cores: int) -> Classifier:
     if narrow.info != whole.info:
         raise CleanerError(f"{model} was exported anew just now; start the service again.")
     return Lanes(whole, narrow)
+
+
+def _whole(given: float, *, option: str) -> int:
+    if not math.isfinite(given):
+        raise InputError(f"{option} is no number that can be counted to; give one above 0.")
+    return int(given)
 
 
 def _token(given: str | None, *, needed: bool) -> str | None:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cleaner.serve.logs import Log
 from cleaner.serve.measures import Measures
 from cleaner.serve.problems import Problem
-from cleaner.serve.settings import Settings
+from cleaner.serve.settings import Settings, name_of
 
 OPEN = ("/", "/docs", "/openapi.json", "/health")  # need no token: they tell nothing of the model
 ASSETS = "/assets/"
@@ -87,7 +87,8 @@ def _admit(path: str, headers: Headers, *, settings: Settings) -> None:
     if path == "/health":
         return  # load balancers ask by address
     host = headers.get("host", "")
-    if settings.hosts is not None and _name(host) not in settings.hosts:
+    # a browser may have been led here under another name
+    if settings.hosts is not None and name_of(host) not in settings.hosts:
         raise Problem(421, "This service does not go by that name; ask it by its own address.")
     if path in OPEN or path.startswith(ASSETS):
         return
@@ -96,12 +97,6 @@ def _admit(path: str, headers: Headers, *, settings: Settings) -> None:
     if settings.token is not None and not _bears(headers.get("authorization", ""), token=settings.token):
         sentence = "This needs the token of the service; send it as «Authorization: Bearer …»."
         raise Problem(401, sentence, headers={"WWW-Authenticate": "Bearer"})
-
-
-def _name(host: str) -> str:
-    """Take the port off a Host header: a browser may have been led here under another name."""
-    bracketed, _, _ = host.lower().partition("]")
-    return bracketed[1:] if host.startswith("[") else host.lower().partition(":")[0]
 
 
 def _foreign(headers: Headers, *, host: str) -> bool:

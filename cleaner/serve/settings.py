@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass, field
 
 from cleaner.errors import InputError
@@ -40,8 +41,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) <= 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0.")
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a number above 0.")
         if self.files > self.waiting:
             raise InputError(f"{self.files} files in a request do not fit {self.waiting} waiting pictures.")
         if not self.file_bytes <= self.body_bytes <= self.held_bytes:
@@ -52,7 +53,7 @@ class Limits:
 class Settings:
     """How a service behaves. `token` None: nobody is asked for one; `hosts` None: any Host header will do.
 
-    `urls` allows /classify-url.
+    Of a token, whitespace around it is left out, and of a host its port. `urls` allows /classify-url.
     """
 
     token: str | None = None
@@ -61,10 +62,22 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
+        if self.token is not None:
+            object.__setattr__(self, "token", self.token.strip())  # as is done to what clients send
+        if self.hosts is not None:
+            object.__setattr__(self, "hosts", tuple(map(name_of, self.hosts)))
         if self.token is not None and (len(self.token) < 16 or not self.token.isascii()):
             raise InputError(
                 "The token must have at least 16 ASCII characters; leave it out to get a new one."
             )
+
+
+def name_of(host: str) -> str:
+    """Return a host as it is compared: in small letters, without port and brackets."""
+    name = host.lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name if name.count(":") > 1 else name.partition(":")[0]  # an IPv6 address alone has no port
 
 
 def is_loopback(host: str) -> bool:

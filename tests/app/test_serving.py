@@ -160,6 +160,20 @@ def test_what_others_can_reach_asks_for_a_token_and_fetches_nothing(exported: Pa
         assert "7 pictures" in described["paths"]["/classify"]["post"]["requestBody"]["description"]
 
 
+def test_a_token_that_is_empty_is_none_and_the_one_made_up_is_told(exported: Path) -> None:
+    with _serving(exported, "--host=0.0.0.0", CLEANER_SERVE_TOKEN="") as (process, _):
+        assert process.stderr
+        assert len(process.stderr.readline().strip().partition("#token=")[2]) >= 32
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has but one address of its own")
+def test_it_answers_at_the_address_that_it_says_whichever_of_its_own_that_is(exported: Path) -> None:
+    with _serving(exported, "--host=127.0.0.2") as (_, address):
+        assert "127.0.0.2" in address
+        with httpx2.Client(base_url=address, trust_env=False) as client:
+            assert client.get("/classes").status_code == 200
+
+
 def test_what_the_model_is_unsure_of_is_kept_and_opens_as_a_project(exported: Path, tmp_path: Path) -> None:
     unsure, sure = (io.BytesIO() for _ in range(2))
     Image.new("RGB", (40, 30), (90, 80, 80)).save(unsure, "PNG")
@@ -237,6 +251,10 @@ def test_what_cannot_be_served_is_said_in_one_sentence(
     for option in ("--port=99999", "--waiting=0", "--max-mib=0"):
         refused = CliRunner().invoke(serving, [str(exported), option])
         assert (refused.exit_code, option.partition("=")[0] in refused.stderr) == (2, True)
+    for option in ("max-mib", "max-megapixels", "upload-seconds", "answer-seconds"):
+        for value in ("nan", "inf", "1e999", "-inf"):
+            with pytest.raises(CleanerError, match=r"(number|one) above 0\."):
+                run(str(exported), "--port=0", f"--{option}={value}")
     monkeypatch.setenv("CLEANER_SERVE_TOKEN", "short")
     with pytest.raises(CleanerError, match="at least 16"):
         run(str(exported), "--port=0")

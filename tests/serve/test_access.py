@@ -44,6 +44,21 @@ def test_with_the_right_token_there_is_and_what_tells_nothing_needs_none() -> No
         assert client.get("/metrics").status_code == 200
 
 
+def test_whitespace_around_a_token_locks_nobody_out() -> None:
+    for token in (f"{TOKEN}\n", f" {TOKEN} "):
+        with serving(Settings(token=token)) as running, running.client() as client:
+            answer = client.get("/classes", headers={"Authorization": f"Bearer {TOKEN}"})
+            assert answer.status_code == 200
+
+
+def test_hosts_are_named_with_or_without_their_port() -> None:
+    settings = Settings(hosts=("Example.org:8000", "[::2]:80", "::3", "10.1.2.3"))
+    assert settings.hosts == ("example.org", "::2", "::3", "10.1.2.3")
+    with serving(settings) as running, running.client() as client:
+        for name in ("example.org", "EXAMPLE.org:99", "[::2]", "[::3]:99", "10.1.2.3:8000"):
+            assert client.get("/classes", headers={"Host": name}).status_code == 200, name
+
+
 def test_a_service_of_this_machine_answers_to_its_own_names_only(running: Running) -> None:
     with running.client() as client:
         for name in ("127.0.0.1", "localhost", "LOCALHOST:99", "[::1]:80", f"127.0.0.1:{running.port}"):
