@@ -126,7 +126,9 @@ def _below(folder: Path) -> Iterator[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(home, name)
-            if not name.startswith(".") and path.suffix.lower() not in SIDECARS and not path.is_symlink():
+            if name.startswith(".") or path.suffix.lower() in SIDECARS or path.is_symlink():
+                continue
+            if path.is_file():  # a named pipe would keep who reads it waiting for ever
                 yield path
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cleaner import Project, TrainConfig, load_model
+from cleaner.app.answers import found
 from cleaner.app.cli import app
 from cleaner.app.exported import write_export
 from cleaner.errors import InputError, Stopped, UnreadableImage
@@ -161,6 +162,13 @@ def test_of_a_folder_every_image_is_answered_and_what_is_unreadable_is_named(
     assert frame["label"][0] == answers[0][0][0]
     assert frame["problem"].notna().tolist() == [False, False, True]
     assert "deeper/b" in answers._repr_html_()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_of_a_folder_only_files_are_asked_about(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert found(tmp_path).names == ("a.png",)
 
 
 def test_a_single_image_is_answered_or_refused(project: Project, exported: Path, tmp_path: Path) -> None:
