@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cleaner.app.words import count
 from cleaner.catalog.pixels import THREADS
 from cleaner.errors import InputError, Stopped, UnreadableImage
 from cleaner.progress import Progress, Report, Stop
@@ -60,12 +61,14 @@ class Answers:
 
     `answers[i]` are the classes with their probabilities, best first, empty where the image can't be read;
     `problems` say of those why, by name. `probs` [N, K] are in the order of `classes`, NaN for those.
+    `unkept` says why images could not be kept, by name, where they were to be.
     """
 
     classes: tuple[str, ...]
     names: tuple[str, ...]
     probs: Floats
     problems: Mapping[str, str]
+    unkept: Mapping[str, str]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -142,6 +145,7 @@ def ask(
         raise InputError("Only files can be kept; pass their paths, or ask without keep=….")
     probs = np.full((len(images.pictures), len(model.classes)), np.nan, dtype=np.float32)
     problems: dict[str, str] = {}
+    unkept: dict[str, str] = {}
     begun = time.monotonic()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="decoder") as pool:
         for start in range(0, len(images.pictures), batch_size):
@@ -153,10 +157,19 @@ def ask(
                 raise made[0]
             _answer(model, rows, made, probs=probs, problems=problems, names=images.names)
             if keep:
-                _offer(keep, rows, images=images, classes=model.classes, probs=probs)
+                unkept |= _offer(keep, rows, images=images, classes=model.classes, probs=probs)
             elapsed = time.monotonic() - begun
-            report(Progress("predicting", rows.stop, len(images.pictures), elapsed, "asking the model"))
-    return Answers(model.classes, images.names, probs, problems)
+            note = unkept_sentence(unkept) or "asking the model"
+            report(Progress("predicting", rows.stop, len(images.pictures), elapsed, note))
+    return Answers(model.classes, images.names, probs, problems, unkept)
+
+
+def unkept_sentence(unkept: Mapping[str, str]) -> str:
+    """Say how many images could not be kept, and why the first of them; empty if there are none."""
+    if not unkept:
+        return ""
+    name, why = next(iter(unkept.items()))
+    return f"{count(len(unkept), 'image')} could not be kept; {name}: {why}."
 
 
 def _tried(model: Model, picture: Picture) -> NDArray[np.uint8] | UnreadableImage:
@@ -182,8 +195,16 @@ def _answer(
         probs[list(read)] = model.probabilities(np.stack(list(read.values())))
 
 
-def _offer(keep: Keep, rows: range, *, images: Found, classes: Sequence[str], probs: Floats) -> None:
+def _offer(
+    keep: Keep, rows: range, *, images: Found, classes: Sequence[str], probs: Floats
+) -> dict[str, str]:
+    """Offer the rows that were answered to be kept; return why some were not, by name."""
+    unkept: dict[str, str] = {}
     for row in rows:
         picture = images.pictures[row]
         if isinstance(picture, Path) and not np.isnan(probs[row]).any():
-            keep(picture, best_first(classes, probs[row]))
+            try:
+                keep(picture, best_first(classes, probs[row]))
+            except OSError as error:  # a full disk must not cost the answers
+                unkept[images.names[row]] = error.strerror or str(error)
+    return unkept

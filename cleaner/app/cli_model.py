@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 import typer
 
-from cleaner.app.answers import Answers
+from cleaner.app.answers import Answers, unkept_sentence
 from cleaner.app.finished import Engine, FinishedModel, load_model
 from cleaner.app.keeper import BELOW, MOST, Keeper
 from cleaner.app.terminal import Folder, bar, opened, row
@@ -62,10 +62,13 @@ def predict(
         typer.echo(plain(f"Wrote {write_table(answers.columns, answers.rows(), csv)}."), err=True)
     if keeper:
         typer.echo(plain(keeper.sentence()), err=True)
+    if answers.unkept:
+        typer.echo(plain(unkept_sentence(answers.unkept)), err=True)
     if answers.problems:
         typer.echo(plain(f"{count(len(answers.problems), 'file')} could not be read:"), err=True)
         for name, problem in answers.problems.items():
             typer.echo(plain(f"{name}: {problem}"), err=True)
+    if answers.problems or answers.unkept:
         raise typer.Exit(1)
 
 

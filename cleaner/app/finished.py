@@ -69,7 +69,8 @@ class FinishedModel:
 
         As the last line of a notebook cell it is a table, and `frame()` makes a DataFrame. A single image
         that can't be read raises UnreadableImage; of several, the answers say which and why. `keep` is
-        called with each image's path and prediction, best class first (see Keeper). Raises InputError for
+        called with each image's path and prediction, best class first (see Keeper); where it fails for want
+        of room or rights, the answers' `unkept` says so. Raises InputError for
         what isn't there, Stopped.
         """
         return ask(self, found(images), batch_size=batch_size, keep=keep, report=report, stopped=stopped)

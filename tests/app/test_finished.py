@@ -21,6 +21,7 @@ from cleaner import Project, TrainConfig, load_model
 from cleaner.app.answers import found
 from cleaner.app.cli import app
 from cleaner.app.exported import write_export
+from cleaner.app.keeper import Keeper
 from cleaner.errors import InputError, Stopped, UnreadableImage
 from cleaner.progress import Progress
 from tests.support.images import colour_fields, odd_pictures
@@ -169,6 +170,27 @@ def test_of_a_folder_only_files_are_asked_about(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     os.mkfifo(tmp_path / "pipe.png")
     assert found(tmp_path).names == ("a.png",)
+
+
+def test_a_disk_on_which_nothing_can_be_kept_costs_no_answer(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "new").mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "new" / name)
+    seen: list[Progress] = []
+    answers = load_model(exported).predict(tmp_path / "new", keep=keep, batch_size=2, report=seen.append)
+    assert [len(answer) for answer in answers] == [3, 3, 3]
+    assert answers.unkept == dict.fromkeys(answers.names, "No space left on device")
+    assert seen[-1].note == "3 images could not be kept; a.png: No space left on device."
+    monkeypatch.setattr(Keeper, "keep", keep)
+    command = ("predict", exported, tmp_path / "new", "--keep", tmp_path / "kept")
+    asked = CliRunner().invoke(app, [*map(str, command)])
+    assert (asked.exit_code, len(asked.stdout.splitlines())) == (1, 3)
+    assert "3 images could not be kept; a.png: No space left" in asked.stderr
 
 
 def test_a_single_image_is_answered_or_refused(project: Project, exported: Path, tmp_path: Path) -> None:
