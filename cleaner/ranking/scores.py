@@ -64,13 +64,13 @@ def aum(labels: ArrayLike, *, margins: ArrayLike) -> Doubles:
 def unsure(labels: ArrayLike, *, probs: ArrayLike) -> Doubles:
     """Score by the entropy of the probabilities over log K, whatever the label.
 
-    Finds hard images rather than wrong labels. Source: Shannon 1948.
+    Finds hard images rather than wrong labels; of one class nothing is unsure. Source: Shannon 1948.
     """
     _, said = checked_probs(labels, probs)
-    logs = logarithms(said).T
-    return np.asarray(
-        -(np.exp(logs) * logs).sum(axis=1) / max(np.log(said.shape[1]), 1e-12), dtype=np.float64
-    )
+    if said.shape[1] < 2:
+        return np.zeros(len(said))
+    logs = logarithms(said / said.sum(axis=1, keepdims=True)).T.astype(np.float64)
+    return np.clip(-(np.exp(logs) * logs).sum(axis=1) / np.log(said.shape[1]), 0, 1)
 
 
 def neighbours(labels: ArrayLike, *, embeddings: Pixels, k: int = 50) -> Doubles:

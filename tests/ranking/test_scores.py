@@ -95,6 +95,13 @@ def test_an_image_without_neighbours_is_in_the_middle() -> None:
     assert score([0, 1, 0], embeddings=embeddings, by="neighbours").tolist() == [1, 1, 0.5]
 
 
+def test_what_sums_to_1_but_roughly_is_no_more_unsure_than_can_be() -> None:
+    assert score([0, 0], np.array([[0.995], [1.0]]), by="unsure").tolist() == [0, 0]
+    even, sure = np.full(10, 0.1009), np.eye(10)[0] * 1.009
+    assert score([0, 1], np.array([even, sure]), by="unsure") == pytest.approx([1, 0], abs=1e-6)
+    assert score([0, 1], np.array([even, sure]), by="unsure").max() <= 1
+
+
 @given(st.integers(1, 30), st.integers(2, 6), st.integers(0, 999))
 def test_ties_stay_in_the_order_of_the_rows(count: int, classes: int, seed: int) -> None:
     labels = np.random.default_rng(seed).integers(0, classes, count)
