@@ -21,6 +21,7 @@ from cleaner.ranking.feedback import WEIGHT, contradictions
 from cleaner.ranking.neighbours import nearest
 from cleaner.ranking.ridge import leave_one_out as fitted_without
 from cleaner.ranking.rows import Doubles, Rows
+from cleaner.ranking.scaling import Standardised
 from cleaner.types import Floats, Pixels
 
 
@@ -89,10 +90,10 @@ def neighbours(labels: ArrayLike, *, embeddings: Pixels, k: int = 50) -> Doubles
 def leave_one_out(labels: ArrayLike, *, embeddings: Pixels) -> Doubles:
     """Score by the log-odds against the label of a linear head fitted without the image, mapped to 0..1.
 
-    Exact, closed form, on embeddings [N, D] of any frozen encoder: see `ridge.leave_one_out`.
+    Exact, closed form, on embeddings [N, D] of any frozen encoder, standardised: see `ridge.leave_one_out`.
     """
     given, classes = _labels(labels)
-    head = fitted_without(embeddings, given, classes=classes)
+    head = fitted_without(Standardised(embeddings), given, classes=classes)
     return _unit(odds(np.ascontiguousarray(head.log_probs.T), given)[0].astype(np.float64))
 
 
@@ -118,7 +119,7 @@ def default(
         beliefs = logarithms(said)
         parts.append(odds(beliefs, given, sharpness=NETWORK)[0].astype(np.float64))
     if embeddings is not None:
-        beliefs = believer(embeddings, given, classes=classes).beliefs()
+        beliefs = believer(Standardised(embeddings), given, classes=classes).beliefs()
         parts.append(odds(beliefs, given)[0].astype(np.float64))
     if not parts:
         raise InputError("There is nothing to rank by; pass probs, embeddings or margins.")

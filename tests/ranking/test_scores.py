@@ -90,6 +90,14 @@ def test_images_never_learned_from_are_in_the_middle_by_their_margins() -> None:
     assert score([0, 0, 0], margins=margins, by="aum").tolist() == [0.125, 0.5, 0.875]
 
 
+@pytest.mark.parametrize("by", ["default", "leave_one_out", "neighbours"])
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_the_unit_of_embeddings_does_not_matter(by: str, scale: float, arrays) -> None:
+    labels, embeddings = arrays["labels"], arrays["embeddings"].astype(np.float32)
+    scaled = score(labels, embeddings=embeddings * np.float32(scale), by=by)
+    np.testing.assert_allclose(scaled, score(labels, embeddings=embeddings, by=by), atol=1e-3)
+
+
 def test_an_image_without_neighbours_is_in_the_middle() -> None:
     embeddings = np.array([[1.0, 0], [1, 0.1], [np.nan, 0]])
     assert score([0, 1, 0], embeddings=embeddings, by="neighbours").tolist() == [1, 1, 0.5]
