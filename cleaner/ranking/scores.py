@@ -71,7 +71,7 @@ def unsure(labels: ArrayLike, *, probs: ArrayLike) -> Doubles:
     if said.shape[1] < 2:
         return np.zeros(len(said))
     logs = logarithms(said / said.sum(axis=1, keepdims=True)).T.astype(np.float64)
-    return np.clip(-(np.exp(logs) * logs).sum(axis=1) / np.log(said.shape[1]), 0, 1)
+    return np.asarray(np.clip(-(np.exp(logs) * logs).sum(axis=1) / np.log(said.shape[1]), 0, 1))
 
 
 def neighbours(labels: ArrayLike, *, embeddings: Pixels, k: int = 50) -> Doubles:
