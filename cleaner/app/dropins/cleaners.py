@@ -10,22 +10,21 @@ from typing import Any
 from cleaner.app.anymodel import looking_at
 from cleaner.app.contents import same, tied
 from cleaner.app.engine import quiet_import
-from cleaner.app.filegrid import FileGrid, in_full, journal_in
+from cleaner.app.filegrid import FileGrid, journal_in
 from cleaner.app.home import home_of
 from cleaner.app.imagegrid import queue_of
 from cleaner.catalog.pictures import open_picture
 from cleaner.errors import UnreadableImage
-from cleaner.types import Action, Decision, Queue, strings
+from cleaner.types import Action, Decision, Queue
 
 KEPT_IN = "learner.db"  # in the folder `.cleaner` of the Learner's path
 NO_LABEL = "no label"
 
 
 class _FastaiGrid(FileGrid):
-    """The grid with what fastai's cleaners answer to; `fns` never change, `_files` are their ids as paths."""
+    """The grid with what fastai's cleaners answer to; `fns` never change, `_digests` are theirs."""
 
     fns: list[Path]
-    _files: list[Path]
     _digests: list[str]
 
     def delete(self) -> list[int]:
@@ -44,14 +43,14 @@ class _FastaiGrid(FileGrid):
     def _waiting(self, action: Action) -> list[tuple[int, Decision]]:
         """Return the verdicts of one kind that nobody has carried out yet, with their positions."""
         standing = self._journal.standing()
-        found = ((row, standing.get(str(path))) for row, path in enumerate(self._files))
+        found = ((row, standing.get(str(path))) for row, path in enumerate(self.fns))
         return [
             (row, decision)
             for row, decision in found
             if decision is not None
             and decision.action == action
             and self._pages.label_of(decision.item) != decision.label
-            and same(self._files[row], self._digests[row])
+            and same(self._folder / self.fns[row], self._digests[row])
         ]
 
 
@@ -89,19 +88,17 @@ class ImageClassifierCleaner(_FastaiGrid):
         asked = ask(learn, readable=readable)
         kept = home_of(Path(learn.path).resolve()) / KEPT_IN if keep_in is None else keep_in
         journal = journal_in(kept, by=by)
-        files = [Path(in_full(path)) for path in asked.paths]
-        digests = tied(files, journal=journal)
-        said = replace(asked.predictions, ids=strings([str(file) for file in files]))
-        added = tuple(name for name in dict.fromkeys(opts) if name not in said.vocab)
+        digests = tied(asked.paths, journal=journal)
+        added = tuple(name for name in dict.fromkeys(opts) if name not in asked.predictions.vocab)
         looking = looking_at(
-            said,
+            asked.predictions,
             journal=journal,
             embeddings=asked.features,
             digests=digests,
             listed=lambda ranked, _: replace(ranked, vocab=ranked.vocab + added),
         )
         super().__init__(looking, journal=journal, page_size=max_n, side=max(height, width))
-        self.fns, self._files, self._digests = list(asked.paths), files, list(digests)
+        self.fns, self._digests = list(asked.paths), list(digests)
 
 
 class ImagesCleaner(_FastaiGrid):
@@ -123,14 +120,13 @@ class ImagesCleaner(_FastaiGrid):
         self._opts = tuple(dict.fromkeys(opts))
         journal = journal_in(keep_in, by=by)
         super().__init__(self._queue([]), journal=journal, page_size=max_n, side=max(height, width))
-        self.fns, self._files, self._digests = [], [], []
+        self.fns, self._digests = [], []
 
     def set_fns(self, fns: Sequence[str | Path]) -> None:
         """Show these files, in this order, as far as they are there."""
         self.fns = [path for path in dict.fromkeys(map(Path, fns)) if path.is_file()]
-        self._files = [Path(in_full(path)) for path in self.fns]
-        self._digests = list(tied(self._files, journal=self._journal))
-        self.show(self._queue(self._files), round=1)
+        self._digests = list(tied(self.fns, journal=self._journal))
+        self.show(self._queue(self.fns), round=1)
 
     def _queue(self, paths: Sequence[Path]) -> Queue:
         labels = [NO_LABEL] * len(paths)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cleaner import DatasetFormatter, ImageClassifierCleaner, ImageCleaner, ImagesCleaner
+from cleaner import ImageClassifierCleaner, ImagesCleaner
 from cleaner.errors import InputError
 from tests.support.stage import HeardGrid
 
@@ -49,8 +49,8 @@ def test_the_cells_of_the_book_run_as_printed(bears, verdict, monkeypatch, tmp_p
     for cell in BOOK:
         exec(cell, cells)
     cleaner, path = cells["cleaner"], cells["path"]
-    cleaner.decide([path / "teddy" / "planted.png"], "relabel", label="black")
-    verdict(cleaner, bears.path / "grizzly" / "003.png", "delete")
+    verdict(cleaner, path / "teddy" / "planted.png", "relabel", "black")
+    verdict(cleaner, path / "grizzly" / "003.png", "delete")
     before = list(cleaner.fns)
     for _ in range(2):  # run twice, the cells do no harm
         exec(DELETE, cells)
@@ -89,27 +89,6 @@ def test_nothing_is_lost_when_the_kernel_or_the_learner_is_new(bears, verdict) -
 
 def other(cleaner: ImageClassifierCleaner, row: int) -> str:
     return next(name for name in ("black", "teddy") if name != cleaner.fns[row].parent.name)
-
-
-def test_verdicts_are_found_again_however_the_path_is_written(bears, monkeypatch) -> None:
-    from fastai.vision.all import ImageDataLoaders, Resize
-
-    def learner(path: str | Path) -> Any:
-        dls = ImageDataLoaders.from_folder(
-            Path(path), valid_pct=0.25, seed=1, bs=8, item_tfms=Resize(32), num_workers=0
-        )
-        return learner_of(dls, bears.learn)
-
-    monkeypatch.chdir(bears.path)
-    for path, there in ((".", 0), ("../bears", 1), (bears.path, 1)):
-        cleaner = ImageClassifierCleaner(learner(path), by="ann")
-        assert len(cleaner.delete()) == there
-        cleaner.decide([cleaner.fns[3]], "delete")
-        assert cleaner.delete() == [3]
-        assert cleaner.fns[3].resolve() == bears.path / cleaner.fns[3].relative_to(path)
-        ds, _ = DatasetFormatter.from_toplosses(learner(path))
-        ImageCleaner(ds, [5], path, by="ann").decide([ds.items[5]], "delete")
-        assert len((bears.path / "cleaned.csv").read_text().splitlines()) == len(ds)
 
 
 def test_a_file_that_takes_the_name_of_a_decided_one_is_not_taken_for_it(bears, verdict) -> None:

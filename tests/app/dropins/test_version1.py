@@ -181,6 +181,20 @@ def test_the_table_stays_where_it_is_when_the_current_folder_changes(
     assert not (tmp_path / "cat" / "cleaned.csv").exists()
 
 
+def test_a_second_pass_finds_the_first_however_the_paths_are_written(
+    images, tmp_path: Path, monkeypatch
+) -> None:
+    for folder, back in ((tmp_path, "."), (tmp_path / "cat", ".."), (tmp_path.parent, tmp_path.name)):
+        monkeypatch.chdir(folder)
+        items = tuple(Path(back) / path.relative_to(tmp_path) for path in images.items)
+        ds = LabelledImages(items, images.labels, images.classes, images.probs)
+        cleaner = ImageCleaner(ds, [1], back)
+        cleaner.decide([items[1]], "delete")
+        assert (len(rows(tmp_path)), len(cleaner.decisions)) == (9, 1)
+        ImageCleaner(images, [2], tmp_path)
+        assert len(rows(tmp_path)) == 9
+
+
 def test_duplicates_are_shown_in_pairs_each_beside_its_partner(images, tmp_path: Path) -> None:
     cleaner = HeardImageCleaner(images, [4, 7, 4, 2, 0, 1], tmp_path, duplicates=True)
     pages = [cleaner.ask("page", page=number)[0]["tiles"] for number in range(3)]
