@@ -74,7 +74,7 @@ class ImageGrid(FileGrid):
             shown = looking_over(
                 ids, names, probs=probs, embeddings=embeddings, classes=vocab, journal=journal
             )
-        _require_a_file(paths)
+        _require_a_file(ids)
         super().__init__(shown, journal=journal, class_problem=any_class, page_size=page_size)
         self.observe(lambda _: ties.follow(), "revision")
 
@@ -162,9 +162,9 @@ def _numbers(name: str, column: ArrayLike) -> Floats:
     return numbers
 
 
-def _require_a_file(paths: Sequence[str | Path]) -> None:
+def _require_a_file(paths: Sequence[str]) -> None:
     """Raise InputError where none of the files is there: then it is the folder that is another."""
-    if len(paths) and not any(Path(path).is_file() for path in paths):
+    if paths and not any(Path(path).is_file() for path in paths):
         raise InputError(
             f"None of the {len(paths):,} files is there, {next(iter(paths))} for one; relative paths count "
             f"from {Path.cwd()}."
