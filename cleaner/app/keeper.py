@@ -18,12 +18,13 @@ from cleaner.catalog.digest import digest_of_bytes
 from cleaner.catalog.pictures import kind_of
 from cleaner.changes.names import folder_name_problem
 from cleaner.errors import InputError
-from cleaner.types import percent
+from cleaner.types import SIDECARS, percent
 
 BELOW = 0.6  # probability of the best class
 MOST = 1_000  # images
 MOST_BYTES = 10**9
 TOLD = 10  # classes in the sidecar
+TRASH = ".cleaner/trash"  # of the project as which the folder is opened
 
 
 class Keeper:
@@ -66,9 +67,10 @@ class Keeper:
         """Keep a picture if its prediction, best class first, is unsure, or somebody says it is `disputed`.
 
         A disputed one goes to the folder of that class, also if it was kept as unsure before, but not if
-        somebody has decided on it since. Returns where it lies; None where it is sure enough or kept already
-        and not disputed, and where there is no room. Raises InputError for a disputed class that is none,
-        UnreadableImage for what is no image, OSError where the disk fails.
+        somebody has decided on it since, nor does one come back that was removed. Returns where it lies; None
+        where it is sure enough or kept already and not disputed, and where there is no room. Raises
+        InputError for a disputed class that is none, UnreadableImage for what is no image, OSError where the
+        disk fails.
         """
         label, share = prediction[0]
         if disputed not in (None, *self._classes):
@@ -100,6 +102,8 @@ class Keeper:
             held, size = self._held()
             if digest in held:
                 return _corrected(held[digest], place, sidecar) if told["because"] == "disputed" else None
+            if removed := self._removed(digest):
+                return removed if told["because"] == "disputed" else None
             self.full = len(held) >= self.most or size + len(data) + len(sidecar) > self.most_bytes
             if self.full:
                 return None
@@ -123,6 +127,11 @@ class Keeper:
                     if not entry.name.endswith((".json", ".part")):
                         held[Path(entry.name).stem] = Path(entry.path)
         return held, size
+
+    def _removed(self, digest: str) -> Path | None:
+        """Find a picture in the trash of the folder's project."""
+        trashed = (self.folder / TRASH).rglob(f"{digest}.*")
+        return next((path for path in trashed if path.suffix not in SIDECARS), None)
 
 
 def _corrected(lies: Path, place: Path, sidecar: bytes) -> Path:

@@ -99,6 +99,26 @@ def test_what_was_kept_opens_as_a_project_with_all_classes(tmp_path: Path) -> No
     )  # known there too
 
 
+@pytest.mark.parametrize("sidecars", [True, False])
+def test_what_a_person_has_removed_does_not_come_back(tmp_path: Path, sidecars: bool) -> None:
+    keeper = Keeper(tmp_path / "kept", classes=CLASSES)
+    for seed in range(2):
+        keeper.keep(_picture(seed), UNSURE)
+    project = Project.open(tmp_path / "kept")
+    (first, _) = project.catalog.ids
+    removed = (tmp_path / "kept" / first).read_bytes()
+    project.decide([first], "delete")
+    project.apply(project.plan(sidecars=sidecars))
+    assert keeper.keep(removed, UNSURE) is None
+    trashed = keeper.keep(removed, UNSURE, disputed="dog")  # somebody has decided on it
+    assert trashed is not None
+    assert trashed.is_relative_to(tmp_path / "kept" / ".cleaner" / "trash")
+    assert len(list((tmp_path / "kept").glob("*/*.png"))) == 1
+    project.undo()
+    assert (tmp_path / "kept" / first).read_bytes() == removed
+    assert keeper.keep(_picture(2), UNSURE) is not None
+
+
 def test_no_more_is_kept_than_there_is_room_for(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path / "few", classes=CLASSES, most=3)
     with ThreadPoolExecutor(8) as pool:
