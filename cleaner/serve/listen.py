@@ -40,6 +40,7 @@ def protocol(limits: Limits) -> type[H11Protocol]:
     class Patient(H11Protocol):
         _awaits: Literal["head", "body"] | None = None
         _timer: asyncio.TimerHandle | None = None
+        _half_closed = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -49,13 +50,23 @@ def protocol(limits: Limits) -> type[H11Protocol]:
             super().data_received(data)
             self._look()
 
+        def eof_received(self) -> bool:  # type: ignore[override]
+            self._half_closed = self._answering()  # else the connection ends at once
+            return self._half_closed
+
         def on_response_complete(self) -> None:
             super().on_response_complete()
+            if self._half_closed and not self._answering():
+                self.transport.close()
             self._look()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._await(None)
             super().connection_lost(exc)
+
+        def _answering(self) -> bool:
+            cycle = self.cycle
+            return cycle is not None and not cycle.more_body and not cycle.response_complete
 
         def _look(self) -> None:
             state = self.conn.their_state

@@ -209,6 +209,23 @@ def test_clients_that_leave_early_leave_nothing_behind() -> None:
         assert running.alive()
 
 
+@pytest.mark.parametrize("kept", ["close", "keep-alive"])
+def test_who_sends_no_more_after_whole_requests_is_answered_and_then_hung_up_on(kept: str) -> None:
+    body = picture("green")
+    head = f"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    first = b"GET /classes HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serving() as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+            connection.sendall(first + head.encode() + f"Connection: {kept}\r\n\r\n".encode() + body)
+            connection.shutdown(socket.SHUT_WR)
+            got = b""
+            while chunk := connection.recv(65536):
+                got += chunk
+        assert got.count(b"HTTP/1.1 200 ") == 2
+        assert b'{"predictions":[["green",' in got
+        assert running.alive()
+
+
 SERVER = """
 import sys, threading
 from cleaner.serve.listen import listen, listening_socket, server
