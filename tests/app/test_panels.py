@@ -26,7 +26,7 @@ from cleaner.app.panels.late import Late
 from cleaner.app.panels.parts import button, figure, picture_of, sentence, table
 from cleaner.app.panels.train import Train
 from cleaner.app.panels.trash import TrashBox
-from cleaner.app.panels.use import answers_view, ask_uploads
+from cleaner.app.panels.use import Use, answers_view, ask_uploads
 from cleaner.app.server import dashboard as server
 from cleaner.app.underway import told
 from cleaner.app.words import duration, plain, receipt_line, time_left
@@ -490,3 +490,27 @@ def test_findings_can_be_looked_at_in_the_grid_before_any_training(folder: Calla
     (grid,) = panel._grid.children
     assert set(grid._pages.queue.ids) == {"grizzly/copy.png", "teddy/000.png"}
     grid.close()
+
+
+def test_another_project_has_its_own_place_for_the_model_and_no_answers_of_the_one_before(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    first = folder(each=4)
+    second = Path(shutil.copytree(first, tmp_path / "second"))
+    for root in (first, second):
+        round_without_training(root)
+    desk = Desk(go=lambda _: None)
+    use = Use(desk)
+    desk.listen(use.refresh)
+    desk.open_folder(first)
+    typed = {made.description: made for made in _all(use.view, widgets.Text)}
+    assert typed["write to"].value == f"{first}-model"
+    typed["folder"].value = str(first)
+    use._shown.value, use._exporting.line.value = "black: 90 %", "Wrote the model"
+    desk.rename("Berta")
+    assert typed["folder"].value == str(first)  # still the same project
+    desk.open_folder(second)
+    assert typed["write to"].value == f"{second}-model"
+    assert typed["folder"].value == ""
+    assert "90 %" not in _texts(use.view)
+    assert "Wrote the model" not in _texts(use.view)

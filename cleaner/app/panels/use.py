@@ -47,6 +47,7 @@ class Use:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._model: tuple[Project, int, FinishedModel] | None = None
+        self._of: Path | None = None  # the home of the project that the fields and answers belong to
         self._upload = widgets.FileUpload(accept="image/*", multiple=True, description="Choose images")
         self._upload.icon, self._upload.tooltip = "", "From your own machine; several at once"
         self._upload.layout.width = "auto"
@@ -74,7 +75,13 @@ class Use:
         )
 
     def refresh(self) -> None:
-        """Say which round's network answers, and whether there is one."""
+        """Say which round's network answers, and whether there is one; of another project nothing stays."""
+        home = self._desk.project.home if self._desk.is_open else None
+        if home != self._of:
+            self._of = home
+            self._folder.value = self._target.value = self._shown.value = ""
+            self._asking.say("")
+            self._exporting.say("")
         rounds = self._desk.project.rounds if self._desk.is_open else ()
         for field in (self._upload, self._folder, self._target):
             field.disabled = not rounds
