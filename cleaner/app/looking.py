@@ -161,7 +161,7 @@ class RoundLooking(Looking):
         standing: Callable[[], Standing],
     ) -> None:
         rounds, number = home / "rounds", result.number
-        self.round = result
+        self.round, self._catalog = result, catalog
         features = load_features(round_folder(rounds, number))
         super().__init__(
             load_predictions(rounds, result=result),
@@ -173,3 +173,10 @@ class RoundLooking(Looking):
             features=features,
             embeddings=None if features is None else features.embeddings(home),
         )
+
+    def contested(self) -> Queue:
+        """Return what is contested of the images that are there under the label that the round knew.
+
+        Of a label changed since nothing is known; those decided in earlier rounds stay.
+        """
+        return agenda(super().contested(), catalog=self._catalog(), standing={}, round=self.number)

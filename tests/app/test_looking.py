@@ -74,6 +74,26 @@ def test_what_the_model_disputes_is_contested_and_what_it_agrees_with_is_not(pro
     assert project.looking.suggestions("teddy/planted.png")[0][0] == "black"
 
 
+def test_what_has_another_label_since_the_round_or_is_gone_is_no_longer_contested(project: Project) -> None:
+    project.decide(["teddy/planted.png", "grizzly/003.png"], "keep")
+    project.decide(["black/003.png"], "relabel", label="teddy")
+    project.decide(["black/004.png", "black/005.png"], "unsure")
+    assert set(project.looking.contested().ids) == {
+        "teddy/planted.png",
+        "black/003.png",
+        "black/004.png",
+        "black/005.png",
+    }
+    project.apply()
+    (project.root / "black" / "005.png").unlink()
+    (project.root / "polar").mkdir()
+    shutil.copy(project.root / "grizzly" / "000.png", project.root / "polar" / "new.png")
+    project.verify()
+    contested = project.looking.contested()
+    assert set(contested.ids) == {"teddy/planted.png", "black/004.png"}
+    assert "polar" in contested.vocab  # so that images can be given to it
+
+
 def test_the_outlook_is_said_in_words(project: Project) -> None:
     assert "can't be said yet" in project.looking.outlook().sentence()
     for start in range(0, 60, 10):
