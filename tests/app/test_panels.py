@@ -492,6 +492,31 @@ def test_findings_can_be_looked_at_in_the_grid_before_any_training(folder: Calla
     grid.close()
 
 
+def test_a_grid_over_findings_goes_with_its_project_and_with_an_apply(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    first = folder()
+    (first / "grizzly" / "copy.png").write_bytes((first / "grizzly" / "000.png").read_bytes())
+    second = Path(shutil.copytree(first, tmp_path / "second"))
+    for root in (first, second):
+        Project.open(root).verify()
+    desk = Desk(go=lambda _: None)
+    panel = Check(desk)
+    desk.listen(panel.refresh)
+    desk.open_folder(first)
+    panel._look.click()
+    desk.open_folder(second)
+    assert not panel._grid.children
+    panel._look.click()
+    desk.project.decide(["black/000.png"], "keep")
+    desk.changed()
+    assert panel._grid.children  # nothing of what it shows has changed
+    desk.project.decide(["grizzly/000.png"], "relabel", label="teddy")
+    desk.project.apply()
+    desk.changed()
+    assert not panel._grid.children
+
+
 def test_another_project_has_its_own_place_for_the_model_and_no_answers_of_the_one_before(
     folder: Callable[..., Path], tmp_path: Path
 ) -> None:

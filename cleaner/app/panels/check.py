@@ -24,6 +24,7 @@ from cleaner.app.panels.parts import (
     subheading,
     table,
 )
+from cleaner.app.project import Project
 from cleaner.app.words import count
 from cleaner.catalog.kinds import KINDS
 from cleaner.errors import CleanerError
@@ -55,6 +56,7 @@ class Check:
         self._looking = widgets.HBox([self._kinds, self._look])
         self._looking.add_class("cleaner-row")
         self._grid = widgets.VBox([])
+        self._over: tuple[Project, str, tuple[str, ...]] | None = None  # what can be looked at in the grid
         self._again.on_click(lambda _: self.start())
         self._next.on_click(lambda _: desk.go("Train"))
         self.view = widgets.VBox(
@@ -98,14 +100,18 @@ class Check:
         for grid in before:
             grid.close()
 
-    def _offer(self, catalog: Catalog, found: tuple[Finding, ...]) -> None:
+    def _offer(self, project: Project, found: tuple[Finding, ...]) -> None:
         """Offer the kinds of which images can be looked at; a grid over what is no longer so goes away."""
+        catalog = project.catalog
         there = set(catalog.ids)
         kinds = tuple(dict.fromkeys(finding.kind for finding in found if finding.item in there))
         self._looking.layout.display = "" if kinds else "none"
         if self._kinds.options != kinds:
             self._kinds.options = kinds
             self._kinds.index = 0 if kinds else None
+        over = project, catalog.digest(), kinds
+        if self._over != over:
+            self._over = over
             self._put()
 
     def refresh(self) -> None:
@@ -125,7 +131,7 @@ class Check:
             return picture_of(project, identity)
 
         self._counts.value = class_table(catalog)
-        self._offer(catalog, found)
+        self._offer(project, found)
         self._findings.show((project, found), lambda: findings_view(found, picture=picture))
         self._samples.show((project, catalog.digest()), lambda: samples_view(catalog, picture=picture))
 
