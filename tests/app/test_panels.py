@@ -24,6 +24,7 @@ from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.elsewhere import Elsewhere
 from cleaner.app.panels.late import Late
 from cleaner.app.panels.parts import button, figure, picture_of, sentence, table
+from cleaner.app.panels.review import Review
 from cleaner.app.panels.train import Train
 from cleaner.app.panels.trash import TrashBox
 from cleaner.app.panels.use import Use, answers_view, ask_uploads
@@ -515,6 +516,22 @@ def test_a_grid_over_findings_goes_with_its_project_and_with_an_apply(
     desk.project.apply()
     desk.changed()
     assert not panel._grid.children
+
+
+def test_a_new_order_is_not_offered_where_nothing_was_trained(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = folder()
+    untrained = Project.open(shutil.copytree(root, tmp_path / "untrained"))
+    desk = Desk(go=lambda _: None)
+    panel = Review(desk)
+    desk.listen(panel.refresh)
+    desk.open(round_without_training(root))
+    round_without_training(root)
+    desk.changed()
+    assert panel._newer.layout.display == ""
+    desk.open(untrained)
+    assert panel._newer.layout.display == "none"
 
 
 def test_another_project_has_its_own_place_for_the_model_and_no_answers_of_the_one_before(

@@ -45,6 +45,7 @@ class Review:
         if not self._desk.is_open or not self._desk.project.rounds:
             self._say("There is nothing to review yet: train first.", tone="warn")
             self._holder.children, self._grid, self._shown, self._map = (), None, None, None
+            self._newer.layout.display = "none"
             return
         if self._latest() == self._shown:
             return
