@@ -428,6 +428,27 @@ def test_a_training_in_another_window_is_shown_and_one_that_was_killed_can_go_on
     assert resumed == [config]
 
 
+def test_a_training_in_another_window_is_followed_on_under_another_name(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleaner.app.panels.elsewhere.EVERY", 0.5)  # longer than a folder takes to open
+    monkeypatch.setattr("cleaner.app.underway.EVERY", 0.0)
+    root = folder()
+    desk = Desk(go=lambda _: None)
+    elsewhere = Elsewhere(desk, resume=lambda _: None)
+    desk.listen(elsewhere.refresh)
+    home = Project.open(root).home
+    with FileLock(home / "training.lock"), told(home, config=TrainConfig(), report=quiet) as report:
+        desk.open_folder(root)
+        watching = {each for each in threading.enumerate() if each.name == "cleaner-watch"}
+        desk.rename("Berta")
+        _wait(lambda: not any(each.is_alive() for each in watching))
+        for said in ("epoch 1 of 3", "epoch 2 of 3", "epoch 3 of 3"):
+            report(Progress("training", 1, 3, 2.0, said))
+            _wait(lambda said=said: said in _texts(elsewhere.view))
+    _wait(lambda: not elsewhere.running)  # it has seen the end
+
+
 def test_the_model_is_asked_about_uploads_and_one_that_is_no_image_is_one_sentence(
     folder: Callable[..., Path],
 ) -> None:

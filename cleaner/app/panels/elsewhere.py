@@ -98,7 +98,8 @@ class Elsewhere:
             said = project.training_elsewhere
             if said is not None:
                 self._show_running(underway(project.home))
-        self._watched = None
+        if self._watched is project:  # else another one is followed by now
+            self._watched = None
         if said is None and self._desk.project is project:
             self._desk.changed()
 
