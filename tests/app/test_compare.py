@@ -6,6 +6,7 @@ from scipy import stats
 
 from cleaner.app.cleaned import cleaned
 from cleaner.app.compare import Comparison, cleaned_labels, compare, difference, first_labels
+from cleaner.app.panels.compare import comparison_view
 from cleaner.catalog.scan import scan
 from cleaner.types import Action, Decision, Predictions, strings
 
@@ -50,6 +51,12 @@ def test_a_better_round_says_so() -> None:
 def test_one_round_alone_has_nothing_to_be_compared_with() -> None:
     assert "nothing to compare" in _compare({1: _said([0], [0])}, {"0": "cat"}).sentence()
     assert "nothing to compare" in _compare({}, {}).sentence()
+
+
+def test_without_a_held_out_image_in_common_there_are_no_rates_to_show() -> None:
+    shown = comparison_view(_compare({1: _said([0], [0]), 2: _said([0], [0])}, {}))
+    assert "No image is left that every round held out" in shown
+    assert "nan" not in shown
 
 
 def test_a_class_that_a_round_did_not_know_counts_as_its_mistake() -> None:
