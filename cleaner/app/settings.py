@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,24 +32,42 @@ NAMES = {
     "cache_gb": "how many gigabytes the decoded images may take",
     "recent": "the file that lists the projects opened last",
 }
+PATHS = ("folder", "root", "start", "recent")
+_RELATIVE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:)([^?]+)")  # of SQLite alone: a file
 
 
 def setting(name: str) -> str | None:
-    """Return what is set under a name, None for nothing. Raises InputError for a file that can't be read."""
+    """Return what is set under a name, None for nothing. Raises InputError for a file that can't be read.
+
+    A path is whole, with `~` followed: the programs that we start run in other folders than we do.
+    """
     assert name in NAMES
-    return os.environ.get(f"{PREFIX}{name.upper()}") or _of_file().get(name) or None
+    value = os.environ.get(f"{PREFIX}{name.upper()}") or _of_file().get(name) or None
+    if value is not None and name in PATHS:
+        return _whole(value)
+    if value is not None and name == "database":
+        return _RELATIVE.sub(lambda found: found[1] + _whole(found[2]), value, count=1)
+    return value
 
 
 def exported() -> dict[str, str]:
     """Return all that is set as environment variables, for the programs that we start."""
     found = {name: setting(name) for name in NAMES}
-    return {f"{PREFIX}{name.upper()}": value for name, value in found.items() if value is not None}
+    named = {CONFIG: _whole(os.environ[CONFIG])} if os.environ.get(CONFIG) else {}
+    return named | {f"{PREFIX}{name.upper()}": value for name, value in found.items() if value is not None}
+
+
+def _whole(path: str) -> str:
+    try:
+        return str(Path(path).expanduser().absolute())
+    except RuntimeError as error:
+        raise InputError(f"{path} is set, but nobody here has that name; write the path out.") from error
 
 
 def _of_file() -> Mapping[str, str]:
     named = os.environ.get(CONFIG)
     base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    file = Path(named) if named else Path(base) / "cleaner" / "cleaner.ini"
+    file = Path(_whole(named)) if named else Path(base) / "cleaner" / "cleaner.ini"
     parser = configparser.ConfigParser(interpolation=None)
     try:
         with file.open(encoding="utf-8") as text:

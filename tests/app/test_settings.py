@@ -55,6 +55,49 @@ def test_a_mistake_in_the_file_is_said(
         setting("port")
 
 
+@pytest.mark.parametrize(
+    ("set_to", "is_"),
+    [
+        ("sqlite:///verdicts.db", "sqlite:///{here}/verdicts.db"),
+        ("sqlite+pysqlite:///a/b.db?timeout=9", "sqlite+pysqlite:///{here}/a/b.db?timeout=9"),
+        ("sqlite:///~/verdicts.db", "sqlite:///{home}/verdicts.db"),
+        ("sqlite:////srv/verdicts.db", "sqlite:////srv/verdicts.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("postgresql://ann@server/birds", "postgresql://ann@server/birds"),
+    ],
+)
+def test_a_database_lies_where_it_was_set_whichever_folder_a_program_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_to: str, is_: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
+    monkeypatch.setenv("CLEANER_DATABASE", set_to)
+    assert exported() == {"CLEANER_DATABASE": is_.format(here=tmp_path, home=tmp_path / "ann")}
+
+
+def test_paths_are_whole_for_the_programs_that_are_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
+    _write(tmp_path / "mine.ini", "[cleaner]\nroot = ~/data\nrecent = ~/recent.json\nstart = ../here\n")
+    monkeypatch.setenv("CLEANER_CONFIG", "mine.ini")
+    assert exported() == {
+        "CLEANER_CONFIG": str(tmp_path / "mine.ini"),
+        "CLEANER_ROOT": str(tmp_path / "ann/data"),
+        "CLEANER_RECENT": str(tmp_path / "ann/recent.json"),
+        "CLEANER_START": str(tmp_path / "../here"),
+    }
+    (tmp_path / "ann/data/photos").mkdir(parents=True)
+    assert confined(Path("~/data/photos")) == tmp_path / "ann/data/photos"
+    remember(tmp_path / "ann/data/photos")
+    assert (tmp_path / "ann/recent.json").exists()
+    monkeypatch.setenv("CLEANER_ROOT", "~nobody of that name/data")
+    with pytest.raises(InputError, match="nobody here has that name"):
+        confined(tmp_path)
+
+
 def test_nothing_outside_of_the_root_is_opened_by_whatever_name(
     tmp_path: Path, folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
