@@ -38,25 +38,29 @@ def train_round(job: Job) -> Round:
 
     check_settings(job.config)  # before the wait for what is heavy
     split_rows(job.catalog)
-    return _keep_next(job, FITS[job.config.mode])
+    return _keep_next(job, FITS[job.config.mode], beside=job.config.mode != "full")
 
 
 def keep_round(job: Job, score: Callable[[Job], Trained]) -> Round:
     """Keep what was trained by hand as the next round of the project."""
-    return _keep_next(job, lambda going: outcome_of(score(going), going))
+    return _keep_next(job, lambda going: outcome_of(score(going), going), beside=True)
 
 
-def _keep_next(job: Job, fit: Callable[[Job], Outcome]) -> Round:
+def _keep_next(job: Job, fit: Callable[[Job], Outcome], *, beside: bool) -> Round:
+    """Fit, and keep the outcome; one that runs `beside` leaves what a killed full training has kept."""
     with (
         _alone(job.home, patience=PATIENCE),
         disk_errors_explained(job.home),
-        told(job.home, config=job.config, report=job.report) as report,
+        told(job.home, config=job.config, report=job.report, beside=beside) as report,
     ):
         stop_file = _stop_file(job.home)
         stop_file.unlink(missing_ok=True)
         started = time.monotonic()
         outcome = fit(replace(job, report=report, stopped=lambda: job.stopped() or stop_file.exists()))
-        return _save(outcome, job, seconds=time.monotonic() - started)
+        kept = _save(outcome, job, seconds=time.monotonic() - started)
+        if not beside:
+            shutil.rmtree(job.workplace, ignore_errors=True)  # only now may it go
+        return kept
 
 
 def _save(outcome: Outcome, job: Job, *, seconds: float) -> Round:
@@ -76,15 +80,13 @@ def _save(outcome: Outcome, job: Job, *, seconds: float) -> Round:
         finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         advice=outcome.advice,
     )
-    kept = save_round(
+    return save_round(
         result,
         said,
         folder=job.home / "rounds",
         save_network=outcome.save_network,
         features=outcome.features,
     )
-    shutil.rmtree(job.workplace, ignore_errors=True)  # only now may it go
-    return kept
 
 
 def training_elsewhere(home: Path) -> str | None:

@@ -27,13 +27,15 @@ class Underway:
 
 
 @contextlib.contextmanager
-def told(home: Path, *, config: TrainConfig, report: Report) -> Iterator[Report]:
+def told(home: Path, *, config: TrainConfig, report: Report, beside: bool = False) -> Iterator[Report]:
     """Tell how far a training is while the block runs; yield what it is to report to.
 
-    However the block ends nothing is left; only a kill leaves what was told last.
+    However the block ends nothing is left; only a kill leaves what was told last. One that runs `beside` what
+    a full training has kept of itself leaves what that told, too.
     """
     last = 0.0
     file = _file(home)
+    killed = underway(home) if beside else None
     _write(file, Underway(config, Progress("starting", 0, 0)))
 
     def tell(progress: Progress) -> None:
@@ -46,8 +48,11 @@ def told(home: Path, *, config: TrainConfig, report: Report) -> Iterator[Report]
     try:
         yield tell
     finally:
-        with contextlib.suppress(OSError):
-            file.unlink(missing_ok=True)
+        if killed is not None and killed.config.mode == "full":
+            _write(file, killed)
+        else:
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
 
 
 def underway(home: Path) -> Underway | None:

@@ -142,6 +142,27 @@ def test_a_full_training_after_it_is_a_round_of_its_own(project: Project, config
     assert project.predict([project.root / "grizzly" / "002.png"])
 
 
+def test_what_a_killed_training_has_kept_outlasts_a_quick_look_and_one_by_hand(
+    project: Project, config: TrainConfig
+) -> None:
+    full = replace(config, mode="full", epochs=2, folds=2)
+
+    def kill(now: Progress) -> None:
+        if "fold 2" in now.note:
+            raise KeyboardInterrupt
+
+    learner = project.by_hand.learner(full)
+    with pytest.raises(KeyboardInterrupt):
+        project.train(full, report=kill)
+    kept = [path.name for path in (project.home / "training").iterdir()]
+    assert kept
+    project.train(config)
+    project.by_hand.keep(learner)
+    assert [path.name for path in (project.home / "training").iterdir()] == kept
+    assert "Going on with the training that was interrupted" in project.train(full).notes[0]
+    assert not (project.home / "training").exists()
+
+
 def test_where_there_are_no_weights_the_full_training_comes_at_once(project: Project) -> None:
     heard: list[Round] = []
     scratch = TrainConfig(weights="scratch", epochs=1, folds=0, size=32)

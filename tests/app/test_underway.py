@@ -16,6 +16,12 @@ CONFIG = TrainConfig(weights="scratch", epochs=3)
 FAR = Progress("training", 2, 3, 1.5, "epoch 2 of 3", (Epoch(1, 0.5, 0.4, 0.1),), ("no weights",))
 
 
+def _kill(home: Path, config: TrainConfig) -> None:
+    with told(home, config=config, report=quiet):
+        left = (home / "training.json").read_bytes()
+    (home / "training.json").write_bytes(left)
+
+
 def test_another_window_sees_how_far_a_training_is_and_nothing_is_left_after_it(tmp_path: Path) -> None:
     heard: list[Progress] = []
     assert underway(tmp_path) is None
@@ -42,6 +48,22 @@ def test_a_training_that_fails_leaves_nothing_but_one_that_is_killed_does(tmp_pa
     assert left.progress.epochs == FAR.epochs
     forget(tmp_path)
     assert underway(tmp_path) is None
+
+
+def test_a_quick_look_leaves_what_a_killed_full_training_told(tmp_path: Path) -> None:
+    quick = TrainConfig(mode="quick")
+    _kill(tmp_path, CONFIG)
+    with told(tmp_path, config=quick, report=quiet, beside=True):
+        running = underway(tmp_path)
+        assert running is not None
+        assert running.config == quick
+    left = underway(tmp_path)
+    assert left is not None
+    assert left.config == CONFIG
+    _kill(tmp_path, quick)
+    with told(tmp_path, config=quick, report=quiet, beside=True):
+        pass
+    assert underway(tmp_path) is None  # a quick look that was killed has kept nothing
 
 
 def test_a_damaged_word_of_a_training_is_as_none(tmp_path: Path) -> None:
