@@ -23,6 +23,7 @@ from cleaner.types import Epoch, Predictions, Round, TrainConfig, strings
 _ARRAYS = ("labels", "probs", "losses")
 _SOME = ("margins", "quick")  # arrays that not every round has
 NETWORK = "model.safetensors"
+_LAST = ".last"  # the highest number given so far: pages and verdicts of a removed round still carry it
 
 
 def save_round(
@@ -35,7 +36,8 @@ def save_round(
 ) -> Round:
     """Write a round under `folder`, whole or not at all; return it with the number that it got.
 
-    That is the next free one: somebody else may have finished a round meanwhile. `result.number` is ignored.
+    That is the next one never given: somebody else may have finished a round meanwhile, and the pages of one
+    that was removed are no other's. `result.number` is ignored.
     `save_network` writes the network to a path; None for a round without one, as for features.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,6 +57,7 @@ def save_round(
             features.save(draft)
         (draft / "round.json").write_text(json.dumps(asdict(numbered), indent=1), encoding="utf-8")
         sync_files(draft)
+        (folder / _LAST).write_text(str(numbered.number), encoding="utf-8")
         draft.rename(round_folder(folder, numbered.number))
         sync_folder(folder)
     return numbered
@@ -66,16 +69,21 @@ def round_folder(folder: Path, number: int) -> Path:
 
 
 def _next_number(folder: Path) -> int:
-    return max((int(path.name) for path in folder.iterdir() if path.name.isdigit()), default=0) + 1
+    names = [path.name for path in folder.iterdir()]
+    with contextlib.suppress(OSError, UnicodeError):
+        names.append((folder / _LAST).read_text(encoding="utf-8"))
+    return max((int(name) for name in names if name.isascii() and name.isdigit()), default=0) + 1
 
 
 def load_rounds(folder: Path) -> tuple[Round, ...]:
     """Read what there is of rounds, in order; leave out what can't be read."""
     rounds = []
-    for path in sorted(folder.glob("[0-9]*/round.json")):
+    for path in folder.glob("[0-9]*/round.json"):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            rounds.append(_read(json.loads(path.read_text(encoding="utf-8"))))
-    return tuple(rounds)
+            result = _read(json.loads(path.read_text(encoding="utf-8")))
+            if path.parent == round_folder(folder, result.number):  # else a copy that somebody made
+                rounds.append(result)
+    return tuple(sorted(rounds, key=lambda result: result.number))
 
 
 def _read(raw: dict[str, object]) -> Round:
@@ -113,13 +121,13 @@ def load_predictions(folder: Path, *, result: Round) -> Predictions:
         texts = json.loads((home / "items.json").read_text(encoding="utf-8"))
         there = [*_ARRAYS, *(name for name in _SOME if (home / f"{name}.npy").exists())]
         arrays = {name: np.load(home / f"{name}.npy", allow_pickle=False) for name in there}
-    except (OSError, ValueError, EOFError) as error:
+        return Predictions(
+            vocab=result.vocab,
+            ids=strings(texts["ids"]),
+            origins=strings(texts["origins"]),
+            **arrays,
+        )
+    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
         raise InputError(
             f"Round {result.number} in {home} is damaged; remove that folder or train again."
         ) from error
-    return Predictions(
-        vocab=result.vocab,
-        ids=strings(texts["ids"]),
-        origins=strings(texts["origins"]),
-        **arrays,
-    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from cleaner.app.rounds import load_predictions, load_rounds, save_round
+from cleaner.errors import InputError
 from cleaner.types import Epoch, Predictions, Round, TrainConfig, strings
 
 RESULT = Round(
@@ -71,3 +73,28 @@ def test_a_round_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     (tmp_path / "001" / "round.json").write_text("{ cut sho")
     assert [r.number for r in load_rounds(tmp_path)] == [2]
     assert _save(tmp_path).number == 3
+
+
+def test_the_number_of_a_round_that_was_removed_is_not_given_again(tmp_path: Path) -> None:
+    _save(tmp_path)
+    _save(tmp_path)
+    shutil.rmtree(tmp_path / "002")
+    assert _save(tmp_path).number == 3
+    (tmp_path / ".last").write_bytes(b"\xff")
+    assert _save(tmp_path).number == 4
+
+
+def test_a_copy_of_a_round_is_no_second_one(tmp_path: Path) -> None:
+    _save(tmp_path)
+    shutil.copytree(tmp_path / "001", tmp_path / "001 backup")
+    (tmp_path / "²").mkdir()
+    assert [r.number for r in load_rounds(tmp_path)] == [1]
+    assert _save(tmp_path).number == 2
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"ids": 1, "origins": []}', '{"ids": ["a"]}', "{ cut sho"])
+def test_a_round_whose_items_are_damaged_is_named(tmp_path: Path, text: str) -> None:
+    saved = _save(tmp_path)
+    (tmp_path / "001" / "items.json").write_text(text)
+    with pytest.raises(InputError, match=r"Round 1 in .* is damaged"):
+        load_predictions(tmp_path, result=saved)
