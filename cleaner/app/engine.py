@@ -20,7 +20,7 @@ from cleaner.app.caches import Job
 from cleaner.app.checking import known_copies
 from cleaner.app.features import Features, compared, load_features
 from cleaner.app.rounds import NETWORK, round_folder
-from cleaner.errors import CleanerError, InputError
+from cleaner.errors import CleanerError, InputError, Stopped
 from cleaner.progress import Progress, Report
 from cleaner.ranking.ridge import leave_one_out
 from cleaner.types import TRUST, Epoch, Floats, Predictions, Round, TrainConfig, strings
@@ -54,7 +54,7 @@ class Outcome:
 def train_quick(job: Job) -> Outcome:
     """Fit a linear head on the cached features of the pretrained body, each image scored as if left out.
 
-    Raises NoWeights where there is no pretrained body to be had.
+    Raises NoWeights where there is no pretrained body to be had, and Stopped.
     """
     job.report(LOADING)
     with quiet_import():
@@ -75,6 +75,8 @@ def train_quick(job: Job) -> Outcome:
         origins=strings(["held-out" if held else "out-of-fold" for held in catalog.held_out()]),
     )
     save = partial(save_network, network=network, with_body=False)
+    if job.stopped():  # asked too late for any step of it, but a full training may be about to follow
+        raise Stopped("The quick look was stopped; no round of it was kept.")
     return Outcome(chosen.config, said, device_line(), save, features=quick.features)
 
 

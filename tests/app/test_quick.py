@@ -163,6 +163,19 @@ def test_what_a_killed_training_has_kept_outlasts_a_quick_look_and_one_by_hand(
     assert not (project.home / "training").exists()
 
 
+def test_a_stop_asked_for_at_the_very_end_of_a_quick_look_ends_what_would_follow(
+    project: Project, config: TrainConfig
+) -> None:
+    def stop(now: Progress) -> None:
+        if now.phase == "fitting":
+            project.stop_training()
+
+    full = replace(config, mode="full", epochs=1, folds=0)
+    with pytest.raises(Stopped, match="quick look was stopped"):
+        train_each(project, (config, full), on_round=lambda _: None, report=stop, stopped=never)
+    assert len(project.rounds) == 1
+
+
 def test_where_there_are_no_weights_the_full_training_comes_at_once(project: Project) -> None:
     heard: list[Round] = []
     scratch = TrainConfig(weights="scratch", epochs=1, folds=0, size=32)
