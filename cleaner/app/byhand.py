@@ -50,7 +50,9 @@ class ByHand:
     @watched
     def keep(self, learner: Any, *, report: Report = shown, stopped: Stop = never) -> Round:
         """Score every image with a Learner of `learner`, and keep that as the next round."""
-        return keep_round(self._job(None, report=report, stopped=stopped), partial(_scored, learner))
+        choice = getattr(getattr(learner, "material", None), "choice", None)
+        job = self._job(choice and choice.config, report=report, stopped=stopped)
+        return keep_round(job, partial(_scored, learner))
 
     @watched
     def find_lr(

@@ -15,6 +15,7 @@ from cleaner import Project, TrainConfig, load_model
 from cleaner.app.agenda import trusted
 from cleaner.app.panels.train import train_each
 from cleaner.app.training import disk_errors_explained
+from cleaner.app.underway import underway
 from cleaner.errors import InputError, NoWeights, Stopped, TrainingError
 from cleaner.progress import Progress, never, quiet
 from cleaner.types import Round
@@ -223,12 +224,19 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_what_was_trained_by_hand_becomes_a_round(project: Project, config: TrainConfig) -> None:
-    learner = project.by_hand.learner(replace(config, mode="full"))
+    learner = project.by_hand.learner(replace(config, mode="full", flip=False))
+    told: set[TrainConfig] = set()
+
+    def listen(_: Progress) -> None:
+        if now := underway(project.home):
+            told.add(now.config)
+
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(1, 3e-3)
         learner.unfreeze()
         learner.fit_one_cycle(1, slice(1e-5, 1e-3))
-    kept = project.by_hand.keep(learner)
+    kept = project.by_hand.keep(learner, report=listen)
+    assert {(each.arch, each.size, each.flip) for each in told} == {(config.arch, 32, False)}
     assert (kept.number, kept.config.mode, len(kept.epochs)) == (2, "full", 2)
     assert project.predictions().quick is not None
     assert project.queue().candidate(0).id == "teddy/planted.png"
