@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,21 @@ def cleaned_labels(catalog: Catalog, standing: Standing) -> dict[str, str]:
         elif decision.action == "relabel" and decision.label is not None:
             labels[identity] = decision.label
     return labels
+
+
+def with_todays_names(said: Predictions, *, catalog: Catalog) -> Predictions:
+    """Call the classes of a round as they are called now, where somebody has renamed their folders since.
+
+    So it is with a class that is gone while all its images that are left have one name, new to the round.
+    """
+    now = labels_by_id(catalog)
+    names = list(said.vocab)
+    for code, name in enumerate(said.vocab):
+        if name not in catalog.vocab:
+            found = {now[key] for key in said.ids[said.labels == code] if key in now}
+            if len(found) == 1 and not found & set(said.vocab):
+                names[code] = found.pop()
+    return replace(said, vocab=tuple(names))
 
 
 def first_labels(rounds: Mapping[int, Predictions]) -> dict[str, str]:

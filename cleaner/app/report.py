@@ -19,7 +19,7 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from cleaner.app.accounts import Change, account, kinds, pairs, some_of_each
-from cleaner.app.compare import first_labels
+from cleaner.app.compare import first_labels, with_todays_names
 from cleaner.app.words import count
 from cleaner.changes.export import whole
 from cleaner.errors import CleanerError, InputError
@@ -75,7 +75,8 @@ def render(project: Project, *, today: datetime) -> str:
 def contents(project: Project, *, today: datetime) -> dict[str, Any]:
     """Gather what the template shows: of a project without rounds or decisions too."""
     catalog, standing, rounds = project.catalog, project.decisions(), project.rounds
-    first = first_labels({r.number: project.predictions(r.number) for r in rounds})
+    said = {r.number: with_todays_names(project.predictions(r.number), catalog=catalog) for r in rounds}
+    first = first_labels(said)
     told = account(catalog, standing, first=first)
     shown = some_of_each(told.changes, most=PICTURES)
     applied = project.ledger.applied()

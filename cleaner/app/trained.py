@@ -11,7 +11,7 @@ from pathlib import Path
 from cleaner.app.agenda import trusted
 from cleaner.app.answers import Answers, Images
 from cleaner.app.caches import Job
-from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels
+from cleaner.app.compare import Comparison, cleaned_labels, compare, first_labels, with_todays_names
 from cleaner.app.exporting import Provenance, export_model, finished
 from cleaner.app.finished import FinishedModel
 from cleaner.app.interpretation import Interpretation, interpret
@@ -71,11 +71,12 @@ class Trained(ABC):
 
     def compare(self) -> Comparison:
         """Compare all rounds of the last one's mode on the same held-out images, on both kinds of labels."""
-        seen = {r.number: self.predictions(r.number) for r in self.rounds}
+        catalog = self.catalog
+        seen = {r.number: with_todays_names(self.predictions(r.number), catalog=catalog) for r in self.rounds}
         alike = {
             r.number: seen[r.number] for r in self.rounds if r.config.mode == self.rounds[-1].config.mode
         }
-        cleaned = cleaned_labels(self.catalog, self.decisions())
+        cleaned = cleaned_labels(catalog, self.decisions())
         return compare(alike, cleaned=cleaned, original=first_labels(seen))
 
     def decisions(self) -> Standing:

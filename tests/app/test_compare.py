@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from cleaner.app.cleaned import cleaned
-from cleaner.app.compare import Comparison, cleaned_labels, compare, difference, first_labels
+from cleaner.app.compare import (
+    Comparison,
+    cleaned_labels,
+    compare,
+    difference,
+    first_labels,
+    with_todays_names,
+)
 from cleaner.app.panels.compare import comparison_view
 from cleaner.catalog.scan import scan
 from cleaner.types import Action, Decision, Predictions, strings
@@ -149,3 +158,22 @@ def test_what_was_cleaned_is_counted_from_the_first_label() -> None:
     assert done.sentence() == (
         "Decided so far: 1 label corrected, 2 confirmed, 1 image removed, 1 left open."
     )
+
+
+def test_a_class_whose_folder_was_renamed_is_the_same_class(folder) -> None:
+    root = folder()
+    before, _ = scan(root)
+    (root / "teddy").rename(root / "teddy bear")
+    after, _ = scan(root)
+    probs = np.eye(3, dtype=np.float32)[before.labels]
+    origins = strings(["held-out"] * len(before))
+    said = Predictions(before.ids, before.vocab, before.labels, probs, probs[:, 0], origins)
+    ids = dict(zip(before.digests, before.ids, strict=True))
+    after = replace(after, ids=strings([ids[digest] for digest in after.digests]))  # as a project keeps them
+    assert with_todays_names(said, catalog=before).vocab == ("black", "grizzly", "teddy")
+    assert with_todays_names(said, catalog=after).vocab == ("black", "grizzly", "teddy bear")
+    parted = replace(after, labels=after.labels.copy())
+    parted.labels[np.flatnonzero(after.labels == 2)[0]] = 0  # one of them is of another class now
+    assert with_todays_names(said, catalog=parted).vocab == ("black", "grizzly", "teddy")
+    merged = replace(after, labels=np.minimum(after.labels, 1))
+    assert with_todays_names(said, catalog=merged).vocab == ("black", "grizzly", "teddy")
