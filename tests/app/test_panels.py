@@ -539,6 +539,32 @@ def test_a_grid_over_findings_goes_with_its_project_and_with_an_apply(
     assert not panel._grid.children
 
 
+def test_another_project_is_trained_with_options_of_its_own(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    first = folder(each=4)
+    second = Path(shutil.copytree(first, tmp_path / "second"))
+    desk = Desk(go=lambda _: None)
+    train = Train(desk)
+    desk.listen(train.refresh)
+    desk.open_folder(first)
+    fresh = train._options.configs()
+    fields = {getattr(made, "description", ""): made for made in _all(train.view, widgets.DOMWidget)}
+    for name, value in (("weights", "scratch"), ("size (0: auto)", 64), ("mode", "in full only")):
+        fields[name].value = value
+    train._options.take_rate(0.3)
+    train._rates.value = "curve"
+    train._runner.say("Round 1 is done")
+    chosen = train._options.configs()
+    desk.rename("Berta")
+    assert train._options.configs() == chosen != fresh  # still the same project
+    assert "Round 1 is done" in _texts(train.view)
+    desk.open_folder(second)
+    assert train._options.configs() == fresh
+    assert "curve" not in _texts(train.view)
+    assert "Round 1 is done" not in _texts(train.view)
+
+
 def test_a_new_order_is_not_offered_where_nothing_was_trained(
     folder: Callable[..., Path], tmp_path: Path
 ) -> None:

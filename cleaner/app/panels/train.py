@@ -144,6 +144,7 @@ class Train:
     def refresh(self) -> None:
         """Show the last round, and whether a training runs in another window."""
         rounds = self._desk.project.rounds if self._desk.is_open else ()
+        self._begin()
         self._next.disabled = not rounds
         self._compare.layout.display = "" if len(rounds) > 1 else "none"
         self._train.description = f"Train round {len(rounds) + 1}"
@@ -154,7 +155,6 @@ class Train:
         if self._desk.busy:
             return
         if not rounds:
-            self._begin()
             self._last.value = self._notes.value = self._curves.value = self._confused.value = ""
             return
         last = rounds[-1]
@@ -176,10 +176,12 @@ class Train:
             each.button_style = "primary" if each is due else ""
 
     def _begin(self) -> None:
-        """Start from the options that suit a dataset on which nothing was trained yet."""
+        """Start anew when another project is open: nothing chosen or said of the one before stays."""
         if self._desk.is_open and self._desk.project.root != self._begun:
-            self._begun = self._desk.project.root
-            self._options.mirror(not is_demo(self._begun))  # a mirrored digit is another digit
+            self._begun, self._shown = self._desk.project.root, None
+            self._options.reset(mirrored=not is_demo(self._begun))  # a mirrored digit is another digit
+            self._rates.value = ""
+            self._runner.say("")
 
 
 def confusion_view(project: Project) -> str:
@@ -238,6 +240,7 @@ class Options:
         fields = (self._modes, self._arch, self._weights, *numbers, self._folds)
         for field in fields:
             field.layout.width = "min(100%, 440px)"
+        self._first = {field: field.value for field in fields}
         self._inside = widgets.VBox([*fields, self._flip])
         self._inside.layout.display = "none"
         self._fold = button("Options", tooltip="What few people need to change")
@@ -268,9 +271,11 @@ class Options:
         self._inside.layout.display = "" if folded else "none"
         self._fold.description = "Hide the options" if folded else "Options"
 
-    def mirror(self, same: bool) -> None:
-        """Say whether mirrored images mean the same."""
-        self._flip.value = same
+    def reset(self, *, mirrored: bool) -> None:
+        """Take back what was chosen; `mirrored` says whether mirrored images mean the same."""
+        for field, first in self._first.items():
+            field.value = first
+        self._flip.value = mirrored
 
     def take_rate(self, rate: float) -> None:
         """Fill in a learning rate, as exact as a person would say it."""
