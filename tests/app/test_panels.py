@@ -259,8 +259,12 @@ def test_an_unexpected_error_becomes_a_sentence() -> None:
 def test_another_folder_waits_until_the_work_has_ended(folder: Callable[..., Path]) -> None:
     desk, gate = Desk(go=lambda _: None), threading.Event()
     task = desk.start(lambda *_: gate.wait(10), on_progress=quiet, on_end=lambda _: None)
+    root = folder()
     with pytest.raises(InputError, match="still running"):
-        desk.open(Project.open(folder()))
+        desk.open_folder(root)
+    assert not (root / ".cleaner").exists()  # nothing was written into it
+    with pytest.raises(InputError, match="still running"):
+        desk.open(Project.open(root))
     gate.set()
     assert task.wait(seconds=10)
 

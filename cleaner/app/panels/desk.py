@@ -59,8 +59,7 @@ class Desk:
 
     def open(self, project: Project) -> None:
         """Take up another project. Raises InputError while a task runs on the one before."""
-        if self.busy:
-            raise InputError("Something is still running; stop it before opening another folder.")
+        self._check_idle()
         self._project = project
         self.changed()
 
@@ -70,9 +69,14 @@ class Desk:
         """
         if not str(folder):
             raise InputError("No folder was chosen.")
+        self._check_idle()  # before anything is written into it
         project = Project.open(confined(Path(folder)), by=self.by)
         self.open(project)
         remember(self.place)
+
+    def _check_idle(self) -> None:
+        if self.busy:
+            raise InputError("Something is still running; stop it before opening another folder.")
 
     def rename(self, name: str) -> None:
         """Have further decisions carry another name.
