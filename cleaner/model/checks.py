@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ Rows = NDArray[np.intp]
 
 SIDES = (16, 1024)
 MOST_FOLDS = 10
+HIGHEST_RATE = 1e36  # what a network computes with holds little more
 
 
 def split_rows(catalog: Catalog) -> tuple[Rows, Rows]:
@@ -32,6 +35,12 @@ def split_rows(catalog: Catalog) -> tuple[Rows, Rows]:
     return train, valid if len(valid) else test
 
 
+def plain(config: TrainConfig) -> TrainConfig:
+    """Return settings with NumPy's numbers as plain ones: a round is kept as JSON."""
+    values = {name: getattr(config, name) for name in config.__slots__}
+    return replace(config, **{name: v.item() for name, v in values.items() if isinstance(v, np.generic)})
+
+
 def check_settings(config: TrainConfig) -> None:
     """Raise InputError for a setting that nobody can train with, NoWeights where it needs some."""
     if config.mode not in MODES:
@@ -40,6 +49,12 @@ def check_settings(config: TrainConfig) -> None:
         raise InputError(
             f"weights is {config.weights!r}, but must be the text 'pretrained', 'scratch', or a file's path."
         )
+    for name in ("epochs", "size", "batch_size", "folds", "seed"):
+        value = getattr(config, name)
+        if not isinstance(value, int) and (value is not None or name in ("batch_size", "seed")):
+            raise InputError(f"{name} is {value!r}, but must be a whole number.")
+    if config.lr is not None and not isinstance(config.lr, (int, float)):
+        raise InputError(f"lr is {config.lr!r}, but must be a number; leave it out to have it chosen.")
     if config.mode == "quick" and config.weights == "scratch":
         raise NoWeights(
             'Quick mode needs pretrained weights, but weights is "scratch"; use mode "full" or other weights.'
@@ -51,8 +66,11 @@ def check_settings(config: TrainConfig) -> None:
         )
     if config.epochs is not None and config.epochs < 1:
         raise InputError(f"epochs is {config.epochs}, but must be at least 1.")
-    if config.lr is not None and not 0 < config.lr < float("inf"):
-        raise InputError(f"lr is {config.lr}, but must be above 0; leave it out to have it chosen.")
+    if config.lr is not None and not 0 < config.lr < HIGHEST_RATE:
+        raise InputError(
+            f"lr is {config.lr}, but must be above 0 and below {HIGHEST_RATE:g}; "
+            "leave it out to have it chosen."
+        )
     if config.batch_size < 1:
         raise InputError(f"batch_size is {config.batch_size}, but must be at least 1.")
     if config.folds not in (None, 0, *range(2, MOST_FOLDS + 1)):
