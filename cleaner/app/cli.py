@@ -183,7 +183,7 @@ def compare(folder: Folder) -> None:
     """Compare all rounds on the same held-out images."""
     comparison = opened(folder).compare()
     typer.echo(comparison.sentence())
-    for rates in comparison.rates:
+    for rates in comparison.rates if comparison.images else ():
         typer.echo(f"round {rates.round}\tcleaned labels {rates.cleaned:.1%}\toriginal {rates.original:.1%}")
 
 

@@ -90,7 +90,9 @@ class Comparison:
 
     def sentence(self) -> str:
         """Say whether the last round is better than the first, and whether that is more than chance."""
-        if not self.images or self.cleaned is None:
+        if self.rates and not self.images:
+            return "No image is left that every round held out: train again to have some."
+        if self.cleaned is None:
             return "There is nothing to compare yet: train, clean, and train again."
         first, last = self.rates[0], self.rates[-1]
         change = last.cleaned - first.cleaned

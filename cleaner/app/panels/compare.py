@@ -60,7 +60,7 @@ class Compare:
 def comparison_view(comparison: Comparison) -> str:
     """Show a comparison as a sentence, a table, and what was confused before and after."""
     if not comparison.images:
-        return sentence("No image is left that every round held out: train again to have some.", tone="warn")
+        return sentence(comparison.sentence(), tone="warn")
     rows = [
         [f"round {rates.round}", f"{rates.cleaned:.1%}", f"{rates.original:.1%}"]
         for rates in comparison.rates
