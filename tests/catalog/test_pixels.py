@@ -319,7 +319,8 @@ def test_a_disk_that_fills_up_while_decoding_keeps_what_it_holds(folder, tmp_pat
 
 def test_no_images_at_all_are_an_empty_array(folder, tmp_path) -> None:
     root = folder(each=1)
+    known, _ = scan(root)
     for path in root.rglob("*.png"):
         path.unlink()
-    images, decoded = _decoded(scan(root)[0], tmp_path / "cache")
+    images, decoded = _decoded(scan(root, known=known)[0], tmp_path / "cache")
     assert (images[:].shape, decoded) == ((0, SIDE, SIDE, 3), 0)
