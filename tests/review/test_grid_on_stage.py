@@ -279,6 +279,7 @@ def test_a_sprint_goes_through_the_pair_confused_most_then_the_next(page: Page, 
     among = page.locator(".status .among")
     expect(among).to_contain_text("not decided")
     first = among.inner_text()
+    expect(page.locator(".tiles .tile:visible")).to_have_count(int(first.split()[0]))  # they follow the words
     press(page, "Control+a", "Enter")
     page.keyboard.press("s")
     expect(among).not_to_have_text(first)
