@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cleaner"
 
-# besides the standard library, numpy and the three modules that everybody shares
+# besides the standard library, numpy and the modules that everybody shares
 MAY_IMPORT = {
     "catalog": {"PIL", "filelock", "pyarrow"},
     "model": {
@@ -45,7 +45,7 @@ MAY_IMPORT = {
     },
     "serve": {"PIL", "h11", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
 }
-SHARED = {"cleaner.types", "cleaner.progress", "cleaner.errors", "cleaner.fetching"}
+SHARED = {"cleaner.types", "cleaner.progress", "cleaner.errors", "cleaner.fetching", "cleaner.writing"}
 NETWORK = {"fetching.py", "connecting.py"}  # the only modules that fetch what someone else has named
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 

@@ -7,8 +7,6 @@ windows may check at once: each goes on from what was kept last, whoever kept it
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -31,6 +29,7 @@ from cleaner.progress import Report, Stop
 from cleaner.ranking.copies import copies, joined
 from cleaner.ranking.pixelcopies import Links, links
 from cleaner.types import Catalog, Finding, Ints, Round, Split, Strings
+from cleaner.writing import whole
 
 Checked: TypeAlias = tuple[Catalog, tuple[Finding, ...]]
 Stamp: TypeAlias = tuple[int, int, int]  # inode, time and size: another whenever a file was written anew
@@ -183,6 +182,5 @@ def _keep(home: Path, *, digests: Strings, groups: Ints) -> None:
     for digest, group in zip(digests, groups.tolist(), strict=True):
         together.setdefault(group, []).append(digest)
     several = [group for group in together.values() if len(group) > 1]
-    draft = home / f"{_FILE}.{os.getpid()}-{threading.get_ident()}.draft"
-    draft.write_text(json.dumps({"compared": list(digests), "groups": several}), encoding="utf-8")
-    draft.replace(home / _FILE)
+    with whole(home / _FILE) as part:
+        part.write_text(json.dumps({"compared": list(digests), "groups": several}), encoding="utf-8")

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Column, Engine, MetaData, Table, Text, insert, selec
 
 from cleaner.app.settings import known_user, served_to_others, setting
 from cleaner.catalog.folders import require_class_folders
-from cleaner.changes.export import whole
+from cleaner.changes.export import text_file
 from cleaner.changes.files import sync_folder
 from cleaner.errors import InputError
 from cleaner.review.database import open_database, writing
@@ -162,7 +162,7 @@ def _identity(home: Path, *, lost: str | None) -> str:
             known = file.read_text().strip("\0") if file.exists() else ""
             if not known:  # new, or emptied by a power cut
                 known = lost or uuid.uuid4().hex
-                with whole(file) as text:
+                with text_file(file) as text:
                     text.write(known)
                 sync_folder(home)
     except OSError as error:

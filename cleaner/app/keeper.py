@@ -19,6 +19,7 @@ from cleaner.catalog.pictures import kind_of
 from cleaner.changes.names import folder_name_problem
 from cleaner.errors import InputError
 from cleaner.types import SIDECARS, percent
+from cleaner.writing import whole
 
 BELOW = 0.6  # probability of the best class
 MOST = 1_000  # images
@@ -154,9 +155,5 @@ def _corrected(lies: Path, place: Path, sidecar: bytes) -> Path:
 
 def _write(path: Path, data: bytes) -> None:
     """Write whole or not at all; a leading dot hides what is not whole from a project."""
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with whole(path) as part:
         part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from cleaner.ranking.rows import blocks
 from cleaner.review.grid import ReviewGrid
 from cleaner.review.map import CHOSEN, ReviewMap
 from cleaner.types import Floats, Pixels, Queue
+from cleaner.writing import whole
 
 if TYPE_CHECKING:
     from cleaner.app.project import Project
@@ -128,10 +128,8 @@ def keep_places(vectors: Pixels, places: Floats, *, folder: Path) -> None:
     """Keep the places [N, 2] of vectors, whole or not at all; on a disk that takes nothing, do without."""
     with contextlib.suppress(OSError):
         folder.mkdir(exist_ok=True)
-        draft = folder / f"{os.getpid()}.draft"
-        with draft.open("wb") as file:
+        with whole(_file(vectors, folder)) as part, part.open("wb") as file:
             np.save(file, places, allow_pickle=False)
-        draft.replace(_file(vectors, folder))
         for old in sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
             old.unlink()
 

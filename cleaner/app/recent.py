@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cleaner.app.settings import confined, setting
 from cleaner.errors import CleanerError
+from cleaner.writing import whole
 
 MOST = 10
 
@@ -28,11 +29,10 @@ def remember(place: Path) -> None:
     """Put a folder or a table at the top; a file that can't be written costs the memory, nothing else."""
     names = [str(place), *(name for name in _names() if name != str(place))]
     file = _file()
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError, UnicodeError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(names[:MOST]), encoding="utf-8")
-        draft.replace(file)
+        with whole(file) as part:
+            part.write_text(json.dumps(names[:MOST]), encoding="utf-8")
 
 
 def _names() -> list[str]:

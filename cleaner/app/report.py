@@ -21,7 +21,7 @@ from PIL import Image
 from cleaner.app.accounts import Change, account, kinds, pairs, some_of_each
 from cleaner.app.compare import first_labels, with_todays_names
 from cleaner.app.words import count
-from cleaner.changes.export import whole
+from cleaner.changes.export import text_file
 from cleaner.errors import CleanerError, InputError
 from cleaner.types import SPLITS
 
@@ -52,7 +52,7 @@ def write_report(project: Project, path: Path) -> Path:
     if target.resolve().is_relative_to(project.root):
         raise InputError(f"{path} lies in the dataset, which a report must not touch; choose another place.")
     page = render(project, today=datetime.now(timezone.utc))
-    with whole(target) as file:
+    with text_file(target) as file:
         file.write(page)
     return target
 

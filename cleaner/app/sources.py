@@ -13,7 +13,7 @@ from cleaner.app.home import HOME, kept_elsewhere, kept_for, made, prepare
 from cleaner.catalog.listing import Listing
 from cleaner.catalog.packed import is_packed, unpack
 from cleaner.catalog.table import Table, Written, is_table, list_table, root_of, written
-from cleaner.changes.export import whole
+from cleaner.changes.export import text_file
 from cleaner.errors import InputError
 
 ROOT = "root.txt"  # ids are relative to the root, so it stays what it was when the project was made
@@ -119,7 +119,7 @@ def _root(table: Table, *, home: Path) -> Path:
     root = root_of(table, before=before) if before else _accepted(table, home)
     if root != before:
         near = near and (root.is_relative_to(beside) or beside.is_relative_to(root))
-        with whole(kept) as file:
+        with text_file(kept) as file:
             file.write(os.path.relpath(root, beside) if near else str(root))
     return root
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cleaner.progress import Progress, Report
 from cleaner.types import Epoch, TrainConfig
+from cleaner.writing import whole
 
 EVERY = 0.5  # seconds between two writes
 
@@ -73,10 +74,8 @@ def forget(home: Path) -> None:
 
 
 def _write(file: Path, now: Underway) -> None:
-    draft = file.with_suffix(".draft")
-    with contextlib.suppress(OSError):  # a full disk is for the training itself to say
-        draft.write_text(json.dumps(asdict(now)), encoding="utf-8")
-        draft.replace(file)
+    with contextlib.suppress(OSError), whole(file) as part:  # a full disk is for the training itself to say
+        part.write_text(json.dumps(asdict(now)), encoding="utf-8")
 
 
 def _file(home: Path) -> Path:

@@ -18,6 +18,7 @@ from cleaner.catalog.columns import LOOKED_AT, PATHS, Roles, require_one_label, 
 from cleaner.catalog.table import Table
 from cleaner.catalog.unpacking import unpacked
 from cleaner.errors import InputError
+from cleaner.writing import whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -120,9 +121,11 @@ def _roles(parquet: ParquetFile, table: Table) -> Roles:
 def _write(index: Path, parquet: ParquetFile, found: Roles, *, name: str, folder: Path) -> None:
     """Unpack all pictures, and then write the table that names their files."""
     folder.mkdir(parents=True, exist_ok=True)
-    draft = index.with_suffix(".draft")
     some = False
-    with draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with (
+        whole(index) as part,
+        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
         lines = csv.writer(file)
         lines.writerow([found.path, found.label, *([found.split] if found.split else [])])
         for number, (cell, label, split) in enumerate(_rows(parquet, found, name=name)):
@@ -130,13 +133,11 @@ def _write(index: Path, parquet: ParquetFile, found: Roles, *, name: str, folder
             path = unpacked(data, folder=folder, number=number).relative_to(folder).as_posix() if data else ""
             some = some or bool(data)
             lines.writerow([path, label, *([split] if found.split else [])])
-    if not some:
-        draft.unlink()
-        raise InputError(
-            f"The column {found.path!r} of {name} holds no picture, only names of files at most; write a "
-            "table with their paths as text."
-        )
-    draft.replace(index)
+        if not some:
+            raise InputError(
+                f"The column {found.path!r} of {name} holds no picture, only names of files at most; write a "
+                "table with their paths as text."
+            )
 
 
 def _rows(parquet: ParquetFile, found: Roles, *, name: str) -> Iterator[tuple[Any, str, str]]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cleaner.errors import DISK_FULL, CleanerError, InputError, Stopped
 from cleaner.progress import Progress, Report, Stop, never, quiet
 from cleaner.types import Strings
+from cleaner.writing import whole
 
 Digests: TypeAlias = Sequence[str] | Strings
 
@@ -193,11 +194,10 @@ class RowCache:
     def _rewrite(self, digests: Digests, blocks: Iterable[NDArray[Any]]) -> None:
         """Begin a new file of rows and a new index that names it, and remove what is not named then."""
         name = f"rows-{secrets.token_hex(8)}"
-        draft = self.folder / "digests.draft"
         try:
             _write(self.folder / name, (block.tobytes() for block in blocks), at=0)
-            _write(draft, [self._head(name), *_lines(digests, first=0)], at=0)
-            draft.replace(self._index)
+            with whole(self._index) as part:
+                _write(part, [self._head(name), *_lines(digests, first=0)], at=0)
         finally:
             self._look()
             for path in self.folder.glob("rows-*"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,6 +12,7 @@ import numpy as np
 
 from cleaner.catalog.quality import LOOK
 from cleaner.types import SPLITS, Catalog, Finding, Strings, strings
+from cleaner.writing import whole
 
 _TEXTS = ("ids", "paths", "splits", "digests")
 _NUMBERS = ("labels", "widths", "heights", "bytes", "mtimes")
@@ -31,15 +31,8 @@ def save_catalog(catalog: Catalog, findings: tuple[Finding, ...], path: Path) ->
     columns |= {name: getattr(catalog, name) for name in _NUMBERS}
     if catalog.looks is not None:
         columns["looks"] = catalog.looks
-    draft = path.with_name(f"{path.stem}.{os.getpid()}.draft.npz")
-    try:
-        with draft.open("wb") as file:
-            np.savez(file, head=_pack(json.dumps(head)), allow_pickle=False, **columns)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)  # of a full disk, which has no use for it
+    with whole(path, durable=True) as part, part.open("wb") as file:
+        np.savez(file, head=_pack(json.dumps(head)), allow_pickle=False, **columns)
 
 
 def load_catalog(path: Path, *, root: Path) -> tuple[Catalog, tuple[Finding, ...]] | None:

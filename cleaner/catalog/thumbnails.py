@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import threading
 from pathlib import Path
 
 from PIL import Image
 
 from cleaner.catalog.pictures import open_picture
+from cleaner.writing import whole
 
 SIDE = 256
 QUALITY = 88
@@ -42,6 +41,5 @@ def small(path: Path, *, side: int = SIDE) -> bytes:
 def _keep(path: Path, data: bytes) -> None:
     """Write whole or not at all: another thread or window may read the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
-    draft.write_bytes(data)
-    draft.replace(path)
+    with whole(path) as part:
+        part.write_bytes(data)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cleaner.catalog.pictures import kind_of
 from cleaner.errors import UnreadableImage
+from cleaner.writing import whole
 
 IN_ONE_FOLDER = 1000
 
@@ -20,9 +21,8 @@ def unpacked(data: bytes, *, folder: Path, number: int) -> Path:
     path = folder / f"{number // IN_ONE_FOLDER:04d}" / f"{number:07d}-{digest}{_suffix(data)}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(data)
-        draft.replace(path)
+        with whole(path) as part:
+            part.write_bytes(data)
     return path
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +13,7 @@ from typing import TextIO
 from cleaner.changes.cleaned import Row
 from cleaner.errors import InputError
 from cleaner.types import Decision
+from cleaner.writing import whole
 
 
 def write_csv(rows: Iterable[Row], path: Path) -> Path:
@@ -37,14 +37,14 @@ def write_decisions(events: Iterable[Decision], path: Path) -> Path:
 
 def write_lines(rows: Iterable[dict[str, object]], path: Path) -> Path:
     """Write JSON Lines in UTF-8: one object in each line. Errors: InputError."""
-    with whole(path) as file:
+    with text_file(path) as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     return path
 
 
 def write_table(names: Sequence[str], rows: Iterable[Sequence[object]], path: Path) -> Path:
     """Write rows as CSV in UTF-8 below their names. Errors: InputError."""
-    with whole(path) as file:
+    with text_file(path) as file:
         writer = csv.writer(file)
         writer.writerow(names)
         writer.writerows(rows)
@@ -52,20 +52,16 @@ def write_table(names: Sequence[str], rows: Iterable[Sequence[object]], path: Pa
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[TextIO]:
+def text_file(path: Path) -> Iterator[TextIO]:
     """Open a text file that takes its place only when it is complete and on the disk."""
     if not path.name or path.is_dir():
         raise InputError(f"{str(path)!r} is not a file name; give one, such as cleaned.csv.")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        # Names that are not valid text are written as the very bytes that the disk has.
-        with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with (
+            whole(path, durable=True) as part,
+            # names that are not valid text are written as the very bytes that the disk has
+            part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        ):
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror}; choose another place.") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()

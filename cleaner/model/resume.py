@@ -6,7 +6,6 @@ Files are whole or not there; nothing in them is ever run, and what belongs to a
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import time
 from contextlib import suppress
@@ -22,6 +21,7 @@ from fastai.torch_core import to_device
 from cleaner.model.choice import Choice
 from cleaner.model.progress import Meter
 from cleaner.types import Catalog, Epoch
+from cleaner.writing import whole
 
 FORMAT = 1
 SAVE_EVERY = 20.0  # seconds between two saves in the middle of a network, or they would cost too much
@@ -76,23 +76,17 @@ class Workplace:
         if self._folder is None:
             return
         file = self._file(self._folder, number)
-        draft = file.with_suffix(".draft")
         try:
-            with draft.open("wb") as out:
+            with whole(file, durable=True) as part, part.open("wb") as out:
                 torch.save({"key": self._key, **state}, out)
-                out.flush()
-                os.fsync(out.fileno())
-            draft.replace(file)
         except RuntimeError as error:  # how torch says that a write failed
             raise OSError(str(error)) from error
-        finally:
-            draft.unlink(missing_ok=True)
         self._saved = time.monotonic()
 
     def clear(self) -> None:
         """Remove every state."""
         if self._folder is not None:
-            for file in (*self._folder.glob("*.state"), *self._folder.glob("*.draft")):
+            for file in (*self._folder.glob("*.state"), *self._folder.glob(".*.part")):
                 with suppress(OSError):
                     file.unlink()
 

@@ -6,8 +6,6 @@ It unpickles nothing, and never leaves half a file.
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -17,6 +15,7 @@ from safetensors.torch import save_file
 from cleaner.errors import InputError, TrainingError
 from cleaner.model.bodies import Body, body_of
 from cleaner.model.network import Network, QuickNetwork, build, quick_network
+from cleaner.writing import whole
 
 KEY = "cleaner"  # the one entry of the file's metadata, JSON
 FORMAT = 2
@@ -38,20 +37,16 @@ def save_network(path: Path, network: Network, *, with_body: bool = True) -> Non
     }
     kept = network.state_dict() if with_body else network.head.state_dict(prefix="head.")
     tensors = {name: tensor.cpu().contiguous() for name, tensor in kept.items()}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        partial.touch()
-        mode = partial.stat().st_mode  # as of every other file here; safetensors' are for their owner alone
-        save_file(tensors, partial, metadata={KEY: json.dumps(about)})
-        partial.chmod(mode)
-        partial.replace(path)
+        with whole(path) as part:
+            part.touch()
+            mode = part.stat().st_mode  # as of every other file here; safetensors' are for their owner alone
+            save_file(tensors, part, metadata={KEY: json.dumps(about)})
+            part.chmod(mode)
     except SafetensorError as error:  # which is all that it says of a full disk
         raise TrainingError(
             f"The network can't be written to {path.parent} ({error}); free some space and train again."
         ) from error
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
 
 
 def load_network(path: Path, *, body: Body | None = None) -> Network:

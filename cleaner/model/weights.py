@@ -9,8 +9,6 @@ import hashlib
 import pickle
 import re
 import time
-import uuid
-from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from queue import Empty, Queue
@@ -26,6 +24,7 @@ from torchvision.models import get_model_weights
 from cleaner.errors import InputError, Stopped
 from cleaner.model.bodies import Stats, is_torchvision, timm_name, usual_stats
 from cleaner.progress import Progress, Report, Stop, never, quiet
+from cleaner.writing import whole
 
 PATIENCE = 10.0  # seconds without a byte after which there is no network
 CHUNK = 2**20
@@ -72,17 +71,12 @@ def fetch(
 ) -> None:
     """Download a file whose name ends in the start of its SHA-256; all of it or nothing is left behind."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
-    try:
+    with whole(target) as part:
         with _opened(url, patience=patience) as answer:
-            digest = _save(answer, partial, name=target.name, report=report, stopped=stopped)
+            digest = _save(answer, part, name=target.name, report=report, stopped=stopped)
         expected = re.search(r"-([0-9a-f]{8,})\.", target.name)
         if expected and not digest.startswith(expected[1]):
             raise OSError(f"{url} is damaged")
-        partial.replace(target)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
 
 
 def _released(arch: str) -> tuple[str, Path, Stats]:

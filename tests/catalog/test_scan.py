@@ -226,7 +226,7 @@ def test_a_catalog_comes_back_from_disk_as_it_was(folder, tmp_path: Path) -> Non
     assert loaded[0].digest() == catalog.digest()
     assert loaded[0].item(3) == catalog.item(3)
     assert loaded[1] == findings
-    assert not list(tmp_path.glob("*.draft*"))
+    assert not list(tmp_path.glob("*.part"))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"\x80\x04."])

@@ -223,7 +223,7 @@ def test_between_two_epochs_it_saves_only_now_and_then(few, quick, tmp_path, mon
 
 
 def test_a_state_that_can_not_be_saved_is_noted_and_the_training_goes_on(few, quick, tmp_path):
-    (tmp_path / "0.draft").mkdir()  # where the draft is to be written
+    (tmp_path / "0.state").mkdir()  # where it is to be written
     trained = train(few.catalog, few.pixels, config=quick, workplace=tmp_path)
     (note,) = trained.notes
     assert note.startswith("The state of the training could not be saved (Is a directory)")

@@ -97,7 +97,7 @@ def test_without_a_network_a_small_one_is_trained_and_that_is_said(few, no_netwo
     )
     assert (trained.config.weights, trained.config.arch, trained.config.size) == ("scratch", SMALL, 32)
     assert capfd.readouterr() == ("", "")
-    assert not list(no_network.rglob("*.partial"))
+    assert not list(no_network.rglob("*.part"))
 
 
 @pytest.mark.parametrize("arch", ["resnet34", "vit_tiny_patch16_224"])
@@ -112,7 +112,7 @@ def test_quick_mode_without_a_network_is_refused_soon(no_network, arch):
         "), and quick mode needs some; name a file of your own as weights, or use mode "
         '"full", which can train a small network from scratch.'
     )
-    assert not list(no_network.rglob("*.partial"))
+    assert not list(no_network.rglob("*.part"))
 
 
 def test_quick_mode_needs_weights_that_have_learned_something():
