@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -17,9 +18,8 @@ from cleaner.app.cli_changes import changes
 from cleaner.app.cli_model import models
 from cleaner.app.cli_sources import sources
 from cleaner.app.serving import serving
-from cleaner.app.terminal import Csv, Folder, bar, opened, row
+from cleaner.app.terminal import Csv, Folder, bar, opened, row, to_csv
 from cleaner.app.words import count, one_of_each_group, plain, round_line
-from cleaner.changes.export import write_table
 from cleaner.errors import CleanerError
 from cleaner.types import Mode, TrainConfig
 
@@ -118,10 +118,8 @@ def verify(folder: Folder, *, csv: Csv = None) -> None:
     typer.echo(f"{count(len(project.catalog), 'image')} in {classes}.{nothing}")
     for finding in one_of_each_group(found):
         typer.echo(plain(f"{finding.kind}: {finding.detail}"))
-    if csv:
-        names = ("item", "kind", "severity", "detail", "group", "advice")
-        lines = ([getattr(finding, name) for name in names] for finding in found)
-        typer.echo(plain(f"Wrote {write_table(names, lines, csv)}."), err=True)
+    names = ("item", "kind", "severity", "detail", "group", "advice")
+    to_csv(csv, names, map(attrgetter(*names), found))
 
 
 @app.command()
@@ -171,11 +169,8 @@ def show_ranking(folder: Folder, *, top: Top = 20, csv: Csv = None) -> None:
     for place in range(min(top, len(queue))):
         candidate = queue.candidate(place)
         row(str(place + 1), candidate.id, candidate.reasons[0], candidate.origin)
-    if csv:
-        names = ("id", "score", "label", "suggested", "confidence", "origin")
-        every = map(queue.candidate, range(len(queue)))
-        lines = ([getattr(candidate, name) for name in names] for candidate in every)
-        typer.echo(plain(f"Wrote {write_table(names, lines, csv)}."), err=True)
+    names = ("id", "score", "label", "suggested", "confidence", "origin")
+    to_csv(csv, names, map(attrgetter(*names), queue))
 
 
 @app.command()

@@ -10,9 +10,8 @@ import typer
 from cleaner.app.answers import Answers, unkept_sentence
 from cleaner.app.finished import Engine, FinishedModel, load_model
 from cleaner.app.keeper import BELOW, MOST, Keeper
-from cleaner.app.terminal import Folder, bar, opened, row
+from cleaner.app.terminal import Folder, bar, opened, row, to_csv
 from cleaner.app.words import count, plain
-from cleaner.changes.export import write_table
 from cleaner.errors import InputError
 from cleaner.types import percent
 
@@ -58,8 +57,7 @@ def predict(
     for name, answer in zip(answers.names, answers, strict=True):
         if answer:
             row(name, *(f"{label} {percent(share)}" for label, share in answer[:top]))
-    if csv:
-        typer.echo(plain(f"Wrote {write_table(answers.columns, answers.rows(), csv)}."), err=True)
+    to_csv(csv, answers.columns, answers.rows())
     if keeper:
         typer.echo(plain(keeper.sentence()), err=True)
     if answers.unkept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ class Export:
 
         table = self._source.written()
         if table is None:
-            return DataFrame(self.rows(), columns=list(Row.__dataclass_fields__))
+            return self._plain_frame()
         names, lines = in_own_columns(self.rows(), table)
         return DataFrame(lines, columns=names)
 
@@ -52,13 +53,10 @@ class Export:
 
         Images are read from their files, cropped to `size` pixels a side, and augmented as fastai does.
         """
-        from pandas import DataFrame
-
         from cleaner.model.loaders import file_loaders
 
-        return file_loaders(
-            DataFrame(self.rows()), root=self._catalog().root, size=size, batch_size=batch_size
-        )
+        root = self._catalog().root
+        return file_loaders(self._plain_frame(), root=root, size=size, batch_size=batch_size)
 
     def csv(self, path: str | Path) -> Path:
         """Write the cleaned dataset as a CSV file; columns as in a Row, paths relative to the dataset.
@@ -109,6 +107,12 @@ class Export:
         return write_hugging_face(
             self.rows(), Path(path), root=root, link=link, report=report, stopped=stopped
         )
+
+    def _plain_frame(self) -> DataFrame:
+        """Return a row for each image, columns as in a Row."""
+        from pandas import DataFrame
+
+        return DataFrame(self.rows(), columns=[field.name for field in fields(Row)])
 
     def _free(self, path: str | Path) -> Path:
         """Return the place for a table. Raises InputError for one of the dataset or of the project."""

@@ -195,11 +195,7 @@ class Project(Trained):
 
         With `findings`, a kind of them or "all", the grid over what was found: that needs no training.
         """
-        from cleaner.app.reviewing import (
-            Showing,
-            grid_of_findings,
-            grid_over,
-        )  # what is shown is slow to load
+        from cleaner.app.reviewing import Showing, grid_of_findings, grid_over  # slow to load
 
         showing = Showing(
             journal=self.journal,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 
 import cleaner
 from cleaner.app.words import plain, receipt_line, time_left
+from cleaner.changes.export import write_table
 from cleaner.progress import Progress, Report
 from cleaner.types import Receipt
 
@@ -47,6 +48,12 @@ def rows(lines: Iterable[tuple[str, ...]], *, none: str) -> None:
         there = True
     if not there:
         typer.echo(none, err=True)
+
+
+def to_csv(place: Path | None, names: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    """Write a table where one was asked for, and say so."""
+    if place:
+        typer.echo(plain(f"Wrote {write_table(names, lines, place)}."), err=True)
 
 
 def say(receipt: Receipt, *, undecided: bool = False) -> None:

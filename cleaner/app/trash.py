@@ -36,9 +36,7 @@ class Trash:
 
     def wanted(self) -> tuple[Trashed, ...]:
         """Return what lies in the trash though the last decision on it is not, or no longer, to remove it."""
-        standing = self._journal.standing()
-        removed = {item for item, decision in standing.items() if decision.action == "delete"}
-        return tuple(image for image in self.list() if image.id not in removed)
+        return self._wanted(self.list())
 
     @watched
     def restore(self, items: Sequence[str], *, report: Report = shown, stopped: Stop = never) -> Receipt:
@@ -72,9 +70,15 @@ class Trash:
         Nothing brings them back. What is `wanted` is left out unless it is among `items`. Raises Refused for
         another word, or an image that is not in the trash.
         """
-        wanted = {} if items is not None else {image.id: _WANTED.format(image.id) for image in self.wanted()}
+        held = self.list() if items is None else ()
+        wanted = {image.id: _WANTED.format(image.id) for image in self._wanted(held)}
         if wanted:
-            items = [image.id for image in self.list() if image.id not in wanted]
+            items = [image.id for image in held if image.id not in wanted]
         receipt = self._moves.empty(items, word=word, report=report, stopped=stopped)
         left = tuple(Refusal(item, reason) for item, reason in wanted.items())
         return replace(receipt, failed=receipt.failed + left)
+
+    def _wanted(self, held: Sequence[Trashed]) -> tuple[Trashed, ...]:
+        standing = self._journal.standing()
+        removed = {item for item, decision in standing.items() if decision.action == "delete"}
+        return tuple(image for image in held if image.id not in removed)
