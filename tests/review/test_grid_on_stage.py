@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +16,10 @@ from cleaner.errors import UnreadableImage
 from cleaner.review.journal import Journal
 from cleaner.types import Finding, Queue
 from tests.review import pictures
+from tests.support.browser import shot
 from tests.support.stage import HeardGrid, staged
 
 pytestmark = pytest.mark.browser
-SHOTS = os.environ.get("CLEANER_SCREENSHOTS")
 
 
 # whether the middle of each canvas shows anything
@@ -74,11 +72,6 @@ def tile(page: Page, at: int) -> Locator:
     return page.locator(f".tile[data-at='{at}']")
 
 
-def shot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"stage-{name}.png")
-
-
 def note(page: Page) -> Locator:
     return page.locator(".head .note")
 
@@ -94,7 +87,7 @@ def test_a_verdict_is_for_all_that_is_selected_and_is_undone_and_redone_as_one(
     tile(page, 8).locator(".photo").click(modifiers=["Shift"])
     tile(page, 4).locator(".photo").click(modifiers=["Control"])
     expect(page.locator(".about")).to_contain_text("5 selected")
-    shot(page, "selected")
+    shot(page, "stage-selected")
     press(page, "x")
     wanted = {pictures.queue(60).ids[row]: ("delete", None) for row in (3, 5, 6, 7, 8)}
     assert said(journal) == wanted
@@ -181,7 +174,7 @@ def test_the_same_verdict_is_offered_for_pictures_that_are_nearly_identical(
     page.locator(".tiles").focus()
     press(page, "2")  # basset: 0001 and 0007 are labelled so
     expect(note(page)).to_contain_text("3 more pictures are nearly identical to the last one (basset).")
-    shot(page, "alike")
+    shot(page, "stage-alike")
     press(page, "y")
     assert said(journal) == {
         "dogs/0000.jpg": ("relabel", "basset"),
@@ -211,7 +204,7 @@ def test_verdicts_are_still_there_after_changing_the_class_and_back(page: Page, 
     page.get_by_label("Label", exact=True).select_option("cat")
     expect(page.locator(".status .among")).to_have_text("10 pictures labelled cat")
     expect(page.locator(".tile .given")).to_have_text(["cat"] * 10)
-    shot(page, "filter")
+    shot(page, "stage-filter")
     page.locator(".tiles").focus()
     press(page, "u")
     page.get_by_label("Label", exact=True).select_option("beagle")
@@ -258,13 +251,13 @@ def test_what_a_check_found_is_on_the_tiles_and_its_advice_is_accepted_with_a_ke
     expect(page.locator(".tile .issue")).to_have_text(
         ["near duplicate", "<b>blurry</b>", *["near duplicate"] * 2]
     )
-    shot(page, "findings")
+    shot(page, "stage-findings")
     page.locator(".tiles").focus()
     page.keyboard.press("l")
     page.get_by_label("Finding", exact=True).select_option(label="near duplicate (3)")
     expect(page.locator(".status .among")).to_have_text("3 pictures flagged near duplicate")
     expect(page.locator(".tile .model .suggested")).to_have_text(["keep this one", "remove", "remove"])
-    shot(page, "findings-filtered")
+    shot(page, "stage-findings-filtered")
     page.locator(".tiles").focus()
     press(page, "Control+a", "Enter")
     assert {item: action for item, (action, _) in said(journal).items()} == {
@@ -284,6 +277,37 @@ def test_a_sprint_goes_through_the_pair_confused_most_then_the_next(page: Page, 
     page.keyboard.press("s")
     expect(among).not_to_have_text(first)
     assert set(said(journal).values()) == {("relabel", first.split(" → ")[1].split(",")[0])}
+
+
+def test_no_verdict_meets_the_pictures_before_those_that_were_asked_for(page: Page, journal: Journal) -> None:
+    page.locator(".tiles").focus()
+    hold = "({ kind }) => kind === 'page' && new Promise((arrive) => { window.arrive = arrive; })"
+    page.evaluate(f"() => {{ held = {hold}; }}")
+    page.keyboard.press("s")
+    among = page.locator(".status .among")
+    expect(among).to_contain_text("not decided")
+    press(page, "Control+a", "Enter", "x", "a")
+    expect(note(page)).to_contain_text("on their way: press again")
+    page.evaluate("held = undefined")
+    page.evaluate("arrive()")
+    expect(page.locator(".tiles .tile:visible")).to_have_count(int(among.inner_text().split()[0]))
+    expect(note(page)).to_be_hidden()
+    assert said(journal) == {}
+    press(page, "x")
+    assert len(said(journal)) == 1
+
+
+def test_where_no_other_pictures_come_those_that_are_shown_can_be_judged(
+    browser: Browser, make: Callable[..., HeardGrid], journal: Journal
+) -> None:
+    page = staged(browser, make(page_size=10))
+    page.locator(".tiles").focus()
+    page.evaluate("() => { held = (message) => { if (message.page !== null) message.page = 1e9; }; }")
+    press(page, "PageDown", "PageDown", "PageDown")  # the one after the first was there already
+    expect(note(page)).to_contain_text("There is no page")
+    press(page, "x")
+    assert len(said(journal)) == 1
+    page.close()
 
 
 def test_undo_within_a_filter_stays_there(page: Page, journal: Journal) -> None:
@@ -312,7 +336,7 @@ def test_blind_hides_labels_from_eye_and_ear_until_asked_for(page: Page, journal
     press(page, "3")  # cat: the label of the next picture is told by nothing
     assert said(journal) == {"dogs/0000.jpg": ("keep", None), "dogs/0001.jpg": ("relabel", "cat")}
     expect(tile(page, 1).locator(".given")).to_be_visible()
-    shot(page, "blind")
+    shot(page, "stage-blind")
     page.keyboard.press("a")
     assert len(said(journal)) == 2
     page.keyboard.press("b")
@@ -346,7 +370,7 @@ def test_full_size_shows_zooms_pans_and_judges(page: Page, journal: Journal) -> 
     assert whole is not None
     assert whole["width"] <= stage["width"] + 1
     assert whole["height"] <= stage["height"] + 1
-    shot(page, "full")
+    shot(page, "stage-full")
     x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
     page.mouse.move(x, y)
     page.mouse.wheel(0, -800)
@@ -427,7 +451,7 @@ def test_greys_that_eight_bits_would_lose_are_seen_through_the_window(
     page.get_by_role("button", name="Auto").click()
     assert canvas.evaluate(look) == [0, 255]
     expect(page.locator(".values")).to_contain_text("black 30,000, white 30,060")
-    shot(page, "deep")
+    shot(page, "stage-deep")
     page.get_by_role("button", name="Whole range").click()
     page.get_by_label("Window", exact=True).fill("120")
     page.get_by_label("Level", exact=True).fill("30030")
@@ -445,10 +469,10 @@ def test_evidence_stands_beside_the_picture_on_a_key_and_in_full_size(page: Page
     expect(strip.locator(".example canvas")).to_have_count(6)
     assert all(strip.locator(".example canvas").evaluate_all(PAINTED))
     expect(strip.locator(".chip").first).to_have_text("3 of its 5 nearest neighbours are basset")
-    shot(page, "evidence")
+    shot(page, "stage-evidence")
     page.keyboard.press("f")
     expect(page.locator(".side .strip .example canvas")).to_have_count(6)
-    shot(page, "full-evidence")
+    shot(page, "stage-full-evidence")
     page.keyboard.press("f")
     page.keyboard.press("e")
     expect(strip).to_be_hidden()
@@ -470,7 +494,7 @@ def test_a_new_class_is_added_by_typing_it(page: Page, journal: Journal) -> None
     page.keyboard.press("/")
     page.keyboard.type("lynx")
     expect(page.get_by_role("option")).to_have_text(["lynxnew class"])
-    shot(page, "new-class")
+    shot(page, "stage-new-class")
     press(page, "Enter", "/")
     page.keyboard.type("lyn")
     expect(page.get_by_role("option").first).to_have_text("lynx")
@@ -493,7 +517,7 @@ def test_up_to_five_suggestions_are_offered_with_their_probabilities_and_keys(
     page.keyboard.press("/")
     expect(page.get_by_role("option").nth(2)).to_have_text("breed 007<1%")
     page.keyboard.press("Escape")
-    shot(page, "suggestions")
+    shot(page, "stage-suggestions")
     press(page, "Shift+Digit2", "Shift+Digit3", "Shift+Digit3")
     assert said(journal) == {
         "dogs/0000.jpg": ("relabel", "cat"),
@@ -544,7 +568,7 @@ def test_pace_errors_and_the_outlook_are_in_sight(browser: Browser, make: Callab
     expect(page.locator(".status")).to_contain_text("12 of 60 reviewed")
     expect(page.locator(".status")).to_contain_text("12 errors found")
     expect(page.locator(".status")).to_contain_text(re.compile(r"(30|2\d) a minute"))
-    shot(page, "outlook")
+    shot(page, "stage-outlook")
     page.close()
 
 
@@ -594,7 +618,7 @@ def test_a_kernel_that_is_gone_is_told_and_one_that_comes_back_gets_what_was_not
     )
     expect(note(page)).to_contain_text("1 verdict not saved yet")
     assert said(journal) == {}
-    shot(page, "gone")
+    shot(page, "stage-gone")
     page.clock.run_for(10_000)
     page.evaluate("window.dead = false")
     note(page).get_by_role("button", name="Try again").click()

@@ -46,6 +46,7 @@ MODEL = """async ([source, css, theme]) => {
     send: async (message) => {
       window.sent.push(message);
       if (window.dead) return;
+      await window.held?.(message);
       const { content, buffers, traits: now } = await window.python(message);
       change(now);
       tell("msg:custom", content, buffers.map(unpacked));

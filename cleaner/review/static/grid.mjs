@@ -22,6 +22,7 @@ import { Wire } from "./wire.mjs";
 
 const REMEMBERED = 400; // verdicts that the pace looks back on
 const EVIDENCE_KEPT = 60;
+const ON_THEIR_WAY = "The next pictures are on their way: press again when they are here.";
 
 let views = 0;
 
@@ -39,6 +40,7 @@ class View {
     /** @type {Scope} */ this.scope = { found: null, total: 0, pages: 1 };
     /** @type {Filter} */ this.filter = EVERYTHING;
     this.wanted = 0;
+    this.opening = true;
     this.at = 0;
     /** @type {ReadonlySet<number>} */ this.selected = new Set();
     /** @type {number | null} where a selection begins */ this.anchor = null;
@@ -61,6 +63,7 @@ class View {
   get vocab() { return [...this.model.get("state").vocab, ...this.model.get("added")]; }
   get keys() { return classKeys(this.vocab); }
   get current() { return this.page.shown[this.at]; }
+  get turning() { return this.opening || this.wanted !== this.page.number; } // other pictures are on their way: no verdict may meet those before them
 
   // What is on the page.
 
@@ -285,6 +288,7 @@ class View {
 
   /** @param {string} command @param {boolean} advance */
   judge(command, advance) {
+    if (this.turning) return this.say(ON_THEIR_WAY);
     const tiles = this.targets;
     const needsLabel = ["fine", "accept", "suggestion"].includes(command.split(" ")[0]);
     if (needsLabel && this.reveal(tiles)) return this.say("Now you see the label: press again to decide.");
@@ -320,6 +324,7 @@ class View {
   }
 
   restIsFine() {
+    if (this.turning) return this.say(ON_THEIR_WAY);
     const open = this.page.shown.filter(({ tile }) => this.ledger.of(tile.id) === null).map(({ tile }) => tile);
     if (this.reveal(open)) return this.say("Now you see the labels: press A again to mark the rest as fine.");
     if (open.length) this.decide(open.map(({ id }) => ({ id, action: "keep", label: null })), { rest: true });
@@ -422,16 +427,30 @@ class View {
   async enter(scope) {
     this.scope = scope;
     this.pages.clear();
-    this.opening = true;
-    this.drawStatus();
-    try {
+    await this.leaveFor(async () => {
+      this.drawStatus();
       const { message, buffers } = await this.wire.ask("page", { page: null, found: scope.found });
       const page = this.decodedPage(message, buffers, scope);
       this.pages.set(message.page, page);
       await this.go(message.page, null);
+    });
+  }
+
+  /** Get other pictures; if that fails, those that are shown stay. @param {() => Promise<void>} get */
+  async leaveFor(get) {
+    this.opening = true;
+    try {
+      await get();
     } catch (error) {
+      this.stay("");
       this.complain(error.message);
     }
+  }
+
+  /** Go on with the pictures that are shown. @param {string} sentence */
+  stay(sentence) {
+    this.opening = false;
+    this.say(sentence);
   }
 
   /** @param {any} message @param {DataView[]} buffers @param {Scope} scope @returns {Promise<Page>} */
@@ -465,17 +484,17 @@ class View {
 
   /** @param {number} to */
   goOrComplain(to) {
-    this.go(to, null).catch((error) => {
-      this.wanted = this.page.number;
-      this.complain(error.message);
-    });
+    this.go(to, null).catch((error) => this.complain(error.message));
   }
 
   /** Show a page as soon as it is decoded, at the tile of an id or else at the first undecided one. @param {number} number @param {string | null} id */
   async go(number, id) {
     this.wanted = number;
     this.drawStatus();
-    const page = await this.fetch(number);
+    const page = await this.fetch(number).catch((error) => {
+      if (this.wanted === number) this.wanted = this.page.number;
+      throw error;
+    });
     if (this.wanted !== number) return; // turned on in the meantime
     const stays = page === this.page;
     const ahead = number + (number < this.page.number ? -1 : 1);
@@ -520,16 +539,14 @@ class View {
 
   /** Show only what fits a filter. @param {Filter} filter */
   async narrow(filter) {
-    try {
+    await this.leaveFor(async () => {
       const { message } = await this.wire.ask("find", { filter });
       const { found, total, pages } = message;
       this.filter = filter;
       this.filters.show(filter, message.pairs);
       const whole = this.model.get("state");
       await this.enter(isNarrow(filter) ? { found, total, pages } : { found: null, total: whole.total, pages: whole.pages });
-    } catch (error) {
-      this.complain(error.message);
-    }
+    });
   }
 
   /** Show what was chosen elsewhere, or all again. */
@@ -547,14 +564,12 @@ class View {
 
   /** Show what is undecided of the pair of classes that is confused most. */
   async sprint() {
-    try {
+    await this.leaveFor(async () => {
       const { message } = await this.wire.ask("find", { filter: EVERYTHING });
       const [pair] = message.pairs;
-      if (!pair) return this.say("No pair of classes is left to decide.");
+      if (!pair) return this.stay("No pair of classes is left to decide.");
       await this.narrow({ ...EVERYTHING, given: pair[0], suggested: pair[1], verdict: "undecided" });
-    } catch (error) {
-      this.complain(error.message);
-    }
+    });
   }
 
   // Blind mode.
