@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 
 import cleaner
 from tests.support.images import colour_fields
+from tests.support.jupyter import kernel_in
 
 TOP = Path(__file__).parents[1]
 SNIPPETS = re.findall(r"```python\n(.*?)```", (TOP / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -75,13 +76,8 @@ def test_the_files_that_the_readme_shows_exist() -> None:
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
     """Start one kernel for all notebooks: each begins without a name in it, but torch is loaded once."""
-    home = tmp_path_factory.mktemp("kernel")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
-        patch.setenv("IPYTHONDIR", str(home / "ipython"))
-        client = NotebookClient(nbformat.v4.new_notebook(), timeout=300)
-        with client.setup_kernel():
-            yield client
+    with kernel_in(tmp_path_factory.mktemp("kernel")) as client:
+        yield client
 
 
 @pytest.mark.parametrize("path", sorted(TOP.glob("notebooks/*.ipynb")), ids=lambda path: path.name)

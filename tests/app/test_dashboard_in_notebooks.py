@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +11,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cleaner import Project
-from tests.support.browser import chromium
+from tests.support.browser import chromium, shot
 from tests.support.jupyter import jupyterlab
 
 pytestmark = pytest.mark.browser
 LONG = 60_000  # milliseconds
-SHOTS = os.environ.get("CLEANER_SCREENSHOTS")
 
 
 def _run_cell(page: Page, address: str) -> None:
@@ -73,8 +71,7 @@ def test_the_steps_work_in_a_notebook_and_a_reload_leaves_one_where_one_was(
         page.get_by_role("button", name="5 Apply", exact=True).last.click(timeout=LONG)
         page.get_by_role("button", name="Undo the last apply", exact=True).click()
         expect(page.get_by_text("1 file put back", exact=False)).to_be_visible(timeout=LONG)
-        if SHOTS:
-            page.screenshot(path=Path(SHOTS) / "notebook-7.png")
+        shot(page, "notebook-7")
         page.reload()
         _is_here(page, "5 Apply")
     assert "data:image" not in (place / "clean.ipynb").read_text(encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +12,15 @@ from playwright.sync_api import Page, expect
 
 from cleaner.app.places import of_probabilities, overview
 from cleaner.app.server import dashboard
-from tests.support.browser import chromium
+from tests.support.browser import chromium, shot
 from tests.support.images import planted_error
 from tests.support.jupyter import jupyterlab
 from tests.support.rounds import round_without_training
 
 pytestmark = pytest.mark.browser
 LONG = 120_000
-SHOTS = os.environ.get("CLEANER_SCREENSHOTS")
 TOP = Path(__file__).parents[2]
 MARGIN = 18  # of the map, in pixels
-
-
-def _shot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"map-{name}.png")
 
 
 def _lasso(page: Page, around: tuple[float, float], radius: float) -> None:
@@ -60,7 +53,7 @@ def test_a_line_around_points_and_a_frame_by_keys_show_just_these(tmp_path: Path
         expect(page.locator(".cleaner-map .classes button")).to_have_count(3, timeout=LONG)
         stage = page.locator(".cleaner-map .stage")
         expect(stage).to_have_attribute("data-layout", "neighbourhoods", timeout=LONG)
-        _shot(page, "neighbourhoods")
+        shot(page, "map-neighbourhoods")
         wanted.click()
         expect(wanted).to_have_attribute("aria-pressed", "true")
         expect(stage).to_have_attribute("data-layout", "overview")
@@ -79,7 +72,7 @@ def test_a_line_around_points_and_a_frame_by_keys_show_just_these(tmp_path: Path
         assert _shown(page) == {said.ids[row] for row in of_black}
         page.mouse.move(float(on_screen[of_black[0]][0]), float(on_screen[of_black[0]][1]))
         expect(page.locator(".cleaner-map .tip img")).to_be_visible()
-        _shot(page, "lasso")
+        shot(page, "map-lasso")
         status.get_by_role("button", name="Show all").click()
         expect(page.locator(".cleaner-grid .tile")).to_have_count(24)
         expect(page.locator(".cleaner-map .note")).to_contain_text("45 pictures")
@@ -127,5 +120,5 @@ def test_the_map_works_in_a_notebook_and_its_keys_stay_there(tmp_path: Path) -> 
         for key in ("Escape", "d", "d", "x", "a", "b", "m", "ArrowDown"):
             page.keyboard.press(key)
         assert cells.count() == before
-        _shot(page, "lab")
+        shot(page, "map-lab")
         page.close()

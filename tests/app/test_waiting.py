@@ -19,6 +19,7 @@ from cleaner import Project
 from cleaner.app import waiting
 from cleaner.app.waiting import line, shown, watched
 from cleaner.progress import Progress, Report, quiet
+from tests.support.jupyter import kernel_in
 
 VERB = """
 import time
@@ -34,14 +35,9 @@ def verb(seconds, *, report=shown):
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
-    home = tmp_path_factory.mktemp("kernel")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
-        patch.setenv("IPYTHONDIR", str(home / "ipython"))
-        client = NotebookClient(nbformat.v4.new_notebook(), timeout=120)
-        with client.setup_kernel():
-            run(client, VERB)
-            yield client
+    with kernel_in(tmp_path_factory.mktemp("kernel")) as client:
+        run(client, VERB)
+        yield client
 
 
 def run(client: NotebookClient, code: str) -> list[nbformat.NotebookNode]:

@@ -1,6 +1,5 @@
 """The grid in a real Chromium against a real Voila: what the keys and the mouse do is in the database."""
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from cleaner.app.server import free_port, serve
 from cleaner.review.script import SCRIPT
+from tests.support.browser import shot
 from tests.support.database import decided
 
 pytestmark = pytest.mark.browser
@@ -162,7 +162,6 @@ def test_a_verdict_that_could_not_be_saved_is_taken_off_the_picture(
 def test_the_grid_fits_screens_from_800_to_2500_pixels_and_its_text_has_contrast(
     browser: Browser, notebook: Path, env: dict[str, str], theme: str
 ) -> None:
-    folder = Path(os.environ.get("CLEANER_SCREENSHOTS") or notebook.parents[1])
     with serve(notebook, port=free_port(), environment=env, theme=theme) as served:
         page = opened(browser, served.address)
         page.locator(".tiles").focus()
@@ -170,7 +169,7 @@ def test_the_grid_fits_screens_from_800_to_2500_pixels_and_its_text_has_contrast
         for width, height in [(800, 900), (1300, 900), (2500, 1300)]:
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_timeout(150)
-            page.screenshot(path=folder / f"grid-{theme}-{width}.png")
+            shot(page, f"grid-{theme}-{width}")
             root = page.locator(".cleaner-grid")
             assert root.evaluate("root => root.scrollWidth <= root.clientWidth")
             assert page.locator(".tiles").evaluate("tiles => tiles.scrollWidth <= tiles.clientWidth")

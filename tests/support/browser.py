@@ -1,4 +1,4 @@
-"""A real Chromium for the browser tests, offline and quiet."""
+"""A real Chromium for the browser tests, offline and quiet, and pictures of what it shows."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 QUIET = (
     "--no-sandbox",
@@ -31,3 +32,9 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def shot(page: Page, name: str) -> None:
+    """Keep a picture of a page where CLEANER_SCREENSHOTS names a folder for them."""
+    if folder := os.environ.get("CLEANER_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")

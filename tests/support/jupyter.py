@@ -1,4 +1,4 @@
-"""A real JupyterLab for the browser tests: started for one test on 127.0.0.1, stopped after it."""
+"""A real JupyterLab for the browser tests, and a real kernel: started for the tests, stopped after them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
 from cleaner.app.server import free_port
 
 TOKEN = "for-this-test"
 OPTIONS = ("--no-browser", "--ip=127.0.0.1", "--ServerApp.port_retries=0", "--allow-root")
+
+
+@contextmanager
+def kernel_in(folder: Path) -> Iterator[NotebookClient]:
+    """Start a kernel that keeps its files in a folder, and yield what runs cells in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
+        client = NotebookClient(nbformat.v4.new_notebook(), timeout=300)
+        with client.setup_kernel():
+            yield client
 
 
 @contextmanager
