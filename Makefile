@@ -17,6 +17,8 @@ export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export UV_PYTHON_DOWNLOADS := never
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# bytecode is kept, in .venv: else every start compiles PyTorch and fastai anew, which takes longer than their import
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test browser check docs bench grid picture lock clean
 
