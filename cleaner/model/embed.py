@@ -20,6 +20,7 @@ from cleaner.model.checks import Rows, check_squares
 from cleaner.model.device import device
 from cleaner.model.images import ahead, bytes_of, seen
 from cleaner.model.memory import MEMORY_ERRORS, give_memory_back, short_of_memory
+from cleaner.model.products import with_products
 from cleaner.progress import INTERVAL, Progress, Report, Stop, never, quiet
 from cleaner.types import Pixels
 
@@ -65,13 +66,13 @@ class Embedding:
     def _blocks(self) -> Iterator[Block]:
         """Yield what is left, in batches of the present size."""
         left, to = self._rows[self._done :], device()
-        self._body.to(to).eval()
+        body = with_products(self._body.to(to).eval(), size=self._body.size)
         pieces = [left[start : start + self.batch_size] for start in range(0, len(left), self.batch_size)]
         read = ahead(lambda rows: bytes_of(self._pixels, rows, device=to), pieces)
         for rows, images in zip(pieces, read, strict=True):
             if self._stopped():
                 raise Stopped(f"Stopped after embedding {self._done:,} of {len(self._rows):,} images.")
-            block = self._embedded(images.to(to, non_blocking=to.type == "cuda"))
+            block = self._embedded(body, images.to(to, non_blocking=to.type == "cuda"))
             if not np.isfinite(block).all():
                 raise TrainingError(f"The weights of {self._body.arch} yield no numbers; give other weights.")
             self._done += len(rows)
@@ -79,12 +80,9 @@ class Embedding:
             yield rows, block
 
     @torch.inference_mode()
-    def _embedded(self, images: Tensor) -> NDArray[np.float16]:
+    def _embedded(self, body: Body, images: Tensor) -> NDArray[np.float16]:
         """Return the mean over all views of the images."""
-        size = self._body.size
-        parts = [
-            self._body.embed(seen(view, size=size, device=images.device)) for view in self._views(images)
-        ]
+        parts = [body.embed(seen(view, size=body.size, device=images.device)) for view in self._views(images)]
         block: NDArray[np.float16] = torch.stack(parts).mean(dim=0).half().cpu().numpy()
         return block
 

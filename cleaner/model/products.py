@@ -1,0 +1,107 @@
+"""Convolutions over maps smaller than their kernel, as matrix products: most of their taps see only padding.
+
+The last layers of a network that sees small pictures are such: 2 x 2 places under a kernel of 3 x 3. Such
+convolutions are as slow as those over larger maps, products are not. It changes no network; it makes others
+of the same weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from itertools import product
+from typing import TypeVar, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cleaner.model.device import device
+
+Some = TypeVar("Some", bound=nn.Module)
+Shape = tuple[int, int]
+
+TIMES = 2  # as many places of the map as taps of the kernel, at most: beyond that a product has more to do
+
+
+class Product(nn.Module):
+    """A convolution from maps [B, C, h, w] of one size to maps [B, C', h', w'] as one matrix product.
+
+    Its weights are those of `conv` at this moment. It computes in the precision of what it is given.
+    """
+
+    def __init__(self, conv: nn.Conv2d, *, before: Shape, after: Shape):
+        super().__init__()
+        wide = conv.weight.new_zeros(*after, conv.out_channels, *before, conv.in_channels)
+        for down, across in product(range(after[0]), range(after[1])):
+            for row, column in product(range(before[0]), range(before[1])):
+                tap = _tap(conv, 0, row, down), _tap(conv, 1, column, across)
+                if None not in tap:
+                    wide[down, across, :, row, column] = conv.weight.detach()[:, :, tap[0], tap[1]]
+        self.after = after
+        self.weights = {wide.dtype: wide.reshape(after[0] * after[1] * conv.out_channels, -1)}
+        self.bias = None if conv.bias is None else conv.bias.detach().repeat(after[0] * after[1])
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map [B, C, h, w] to [B, C', h', w'], both channels last in memory."""
+        if maps.dtype not in self.weights:
+            self.weights[maps.dtype] = next(iter(self.weights.values())).to(maps.dtype)
+        bias = None if self.bias is None else self.bias.to(maps.dtype)
+        flat = F.linear(maps.permute(0, 2, 3, 1).flatten(1), self.weights[maps.dtype], bias)
+        return flat.view(len(maps), *self.after, -1).permute(0, 3, 1, 2)
+
+
+def with_products(network: Some, *, size: int) -> Some:
+    """Return what says the same of images [B, 3, size, size] in eval mode, on CPUs sooner where it can.
+
+    It shares the weights of `network`, except those of the convolutions that became products: a training
+    does not reach them. Where there are none, it is the network itself.
+    """
+    if device().type != "cpu":  # elsewhere nothing was measured
+        return network
+    products = {
+        conv: Product(conv, before=before, after=after)
+        for conv, (before, after) in _shapes(network, size=size).items()
+        if _gains(conv, before, after)
+    }
+    return cast("Some", _replaced(network, products)) if products else network
+
+
+@torch.no_grad()
+def _shapes(network: nn.Module, *, size: int) -> dict[nn.Conv2d, tuple[Shape, Shape]]:
+    """Return the sizes of the maps before and after each convolution that sees maps of one size only."""
+    seen: dict[nn.Conv2d, set[tuple[Shape, Shape]]] = {}
+
+    def look(conv: nn.Module, given: tuple[Tensor], made: Tensor) -> None:
+        sizes = tuple(given[0].shape[2:]), tuple(made.shape[2:])
+        seen.setdefault(cast("nn.Conv2d", conv), set()).add(cast("tuple[Shape, Shape]", sizes))
+
+    hooks = [part.register_forward_hook(look) for part in network.modules() if type(part) is nn.Conv2d]
+    try:
+        network(torch.zeros(1, 3, size, size))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {conv: next(iter(sizes)) for conv, sizes in seen.items() if len(sizes) == 1}
+
+
+def _gains(conv: nn.Conv2d, before: Shape, after: Shape) -> bool:
+    taps = conv.kernel_size[0] * conv.kernel_size[1]
+    plain = conv.groups == 1 and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+    return plain and 1 < taps >= after[0] * after[1] and before[0] * before[1] <= TIMES * taps
+
+
+def _tap(conv: nn.Conv2d, axis: int, seen: int, made: int) -> int | None:
+    """Return the tap through which place `made` of the new map sees `seen` of the old; None for none."""
+    way = seen - made * conv.stride[axis] + int(conv.padding[axis])
+    tap, between = divmod(way, conv.dilation[axis])
+    return tap if between == 0 and 0 <= tap < conv.kernel_size[axis] else None
+
+
+def _replaced(part: nn.Module, products: Mapping[nn.Conv2d, Product]) -> nn.Module:
+    """Return a part of a network with its products in place, sharing everything else."""
+    if isinstance(part, nn.Conv2d) and part in products:
+        return products[part]
+    twin = copy.copy(part)
+    twin._modules = {name: child and _replaced(child, products) for name, child in part._modules.items()}
+    return twin
