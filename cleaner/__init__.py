@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from cleaner.app.dropins.formatter import DatasetFormatter
     from cleaner.app.dropins.version1 import ImageCleaner, PredictionsCorrector
     from cleaner.app.finished import load_model
-    from cleaner.app.imagegrid import ImageGrid
     from cleaner.app.project import Project
+    from cleaner.app.reviewgrid import ReviewGrid
     from cleaner.catalog.table import Table
     from cleaner.errors import CleanerError
     from cleaner.ranking.scores import rank, score
@@ -32,10 +32,10 @@ _HOMES = {
     "FileDeleter": "cleaner.app.dropins.deleter",
     "ImageClassifierCleaner": "cleaner.app.dropins.cleaners",
     "ImageCleaner": "cleaner.app.dropins.version1",
-    "ImageGrid": "cleaner.app.imagegrid",
     "ImagesCleaner": "cleaner.app.dropins.cleaners",
     "PredictionsCorrector": "cleaner.app.dropins.version1",
     "Project": "cleaner.app.project",
+    "ReviewGrid": "cleaner.app.reviewgrid",
     "Table": "cleaner.catalog.table",
     "TrainConfig": "cleaner.types",
     "download": "cleaner.app.download",
@@ -51,10 +51,10 @@ __all__ = [
     "FileDeleter",
     "ImageClassifierCleaner",
     "ImageCleaner",
-    "ImageGrid",
     "ImagesCleaner",
     "PredictionsCorrector",
     "Project",
+    "ReviewGrid",
     "Table",
     "TrainConfig",
     "download",

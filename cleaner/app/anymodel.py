@@ -28,7 +28,7 @@ def looking_over(
     classes: Sequence[str] | None,
     journal: Journal,
 ) -> Looking:
-    """Return files as a person goes through them, by what a model says of them; see `ImageGrid`.
+    """Return files as a person goes through them, by what a model says of them; see `ReviewGrid`.
 
     Raises InputError for columns that do not fit together.
     """

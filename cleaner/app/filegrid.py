@@ -17,7 +17,7 @@ from cleaner.catalog.fullsize import full_size
 from cleaner.catalog.thumbnails import SIDE, small
 from cleaner.errors import CleanerError, Refused, UnreadableImage
 from cleaner.review.database import open_database
-from cleaner.review.grid import ReviewGrid
+from cleaner.review.grid import QueueGrid
 from cleaner.review.journal import Journal
 from cleaner.review.packing import Evidence
 from cleaner.types import Action, Decision, How, Predictions, Queue
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 KEPT = 4000  # small pictures in memory, some 20 KB each
 
 
-class FileGrid(ReviewGrid):
+class FileGrid(QueueGrid):
     """Show image files by their paths: a queue as it is, or scored images whose order follows the verdicts.
 
     `side` is how many pixels a side the pictures are sent with; without `class_problem` there are no new

@@ -18,7 +18,7 @@ from cleaner.app.places import neighbourhoods, overview
 from cleaner.app.words import time_left
 from cleaner.progress import Progress, Report, Stop
 from cleaner.ranking.rows import blocks
-from cleaner.review.grid import ReviewGrid
+from cleaner.review.grid import QueueGrid
 from cleaner.review.map import CHOSEN, ReviewMap
 from cleaner.types import Floats, Pixels, Queue
 from cleaner.writing import whole
@@ -32,7 +32,7 @@ KEPT = 8  # arrangements of a project; the oldest go first
 class RoundMap:
     """The map of what a grid shows, of the project's last round; `view` is the widget."""
 
-    def __init__(self, project: Project, *, grid: ReviewGrid) -> None:
+    def __init__(self, project: Project, *, grid: QueueGrid) -> None:
         self._project, self._grid = project, grid
         self._task: Task[Floats] | None = None
         queue = self._look()
@@ -104,7 +104,7 @@ class RoundMap:
         self.view.work = f"{progress.note[0].upper()}{progress.note[1:]}{f' · {left}' if left else ''} …"
 
 
-def beside(project: Project, *, grid: ReviewGrid | None = None) -> widgets.HBox:
+def beside(project: Project, *, grid: QueueGrid | None = None) -> widgets.HBox:
     """Return a map of the last round with a grid beside it, or the map of a grid that is shown elsewhere."""
     shown = project.review() if grid is None else grid
     view = RoundMap(project, grid=shown).view

@@ -52,7 +52,7 @@ from cleaner.types import (
 if TYPE_CHECKING:
     from ipywidgets import HBox
 
-    from cleaner.review.grid import ReviewGrid
+    from cleaner.review.grid import QueueGrid
 
 
 class Project(Trained):
@@ -190,7 +190,7 @@ class Project(Trained):
 
     # --- 4 the person decides ---
 
-    def review(self, *, findings: str | None = None, page_size: int = 24) -> ReviewGrid:
+    def review(self, *, findings: str | None = None, page_size: int = 24) -> QueueGrid:
         """Return the grid over the queue: show it as the last line of a notebook cell.
 
         With `findings`, a kind of them or "all", the grid over what was found: that needs no training.
@@ -209,7 +209,7 @@ class Project(Trained):
         last = self.rounds[-1].number if self.rounds else 0
         return grid_of_findings(findings, self.catalog, round=last, showing=showing)
 
-    def map(self, *, grid: ReviewGrid | None = None) -> HBox:
+    def map(self, *, grid: QueueGrid | None = None) -> HBox:
         """Return a map beside a grid that shows what one draws a line around, or that of a grid elsewhere."""
         from cleaner.app.mapping import beside
 

@@ -12,14 +12,14 @@ from cleaner.app.agenda import class_problem
 from cleaner.app.looking import Looking
 from cleaner.app.pictures import Pictures
 from cleaner.errors import CleanerError, InputError
-from cleaner.review.grid import ReviewGrid
+from cleaner.review.grid import QueueGrid
 from cleaner.review.journal import Journal
 from cleaner.types import Catalog, Finding, Queue, strings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Showing:
-    """What every grid of a project needs; see ReviewGrid."""
+    """What every grid of a project needs; see QueueGrid."""
 
     journal: Journal
     pictures: Pictures
@@ -28,22 +28,22 @@ class Showing:
     page_size: int
 
     def picture(self, identity: str) -> bytes:
-        """Return a small picture; see ReviewGrid."""
+        """Return a small picture; see QueueGrid."""
         return self.pictures.of(identity, catalog=self.catalog())
 
     def full(self, identity: str) -> bytes:
-        """Return a whole picture; see ReviewGrid."""
+        """Return a whole picture; see QueueGrid."""
         return self.pictures.full(identity, catalog=self.catalog())
 
     def class_problem(self, name: str) -> str | None:
-        """Say why a name can't become a class; see ReviewGrid."""
+        """Say why a name can't become a class; see QueueGrid."""
         return class_problem(self.catalog(), name)
 
 
-def grid_over(looking: Callable[[], Looking], *, showing: Showing) -> ReviewGrid:
+def grid_over(looking: Callable[[], Looking], *, showing: Showing) -> QueueGrid:
     """Return a grid over what `looking` returns, asked anew for each thing: it follows new rounds."""
     now = looking()
-    grid = ReviewGrid(
+    grid = QueueGrid(
         now.dealer.queue(),
         journal=showing.journal,
         picture=showing.picture,
@@ -62,13 +62,13 @@ def grid_over(looking: Callable[[], Looking], *, showing: Showing) -> ReviewGrid
     return grid
 
 
-def grid_of_findings(kind: str, catalog: Catalog, *, round: int, showing: Showing) -> ReviewGrid:
+def grid_of_findings(kind: str, catalog: Catalog, *, round: int, showing: Showing) -> QueueGrid:
     """Return a grid over the images with one kind of finding, or with any ("all"); needs no round.
 
     What belongs together lies side by side. Raises InputError for a kind that nothing was found of.
     """
     findings = showing.findings()
-    return ReviewGrid(
+    return QueueGrid(
         queue_of_findings(kind, catalog, findings),
         journal=showing.journal,
         picture=showing.picture,
@@ -106,7 +106,7 @@ def queue_of_findings(kind: str, catalog: Catalog, findings: Sequence[Finding]) 
     )
 
 
-def tell_outlook(grid: ReviewGrid, looking: Callable[[], Looking], *, upcoming: int) -> None:
+def tell_outlook(grid: QueueGrid, looking: Callable[[], Looking], *, upcoming: int) -> None:
     """Keep the grid's outlook true after every verdict, in the background: a verdict must not wait for it."""
     worker = grid.threads(1, name="cleaner-outlook")
     waiting: list[object] = []

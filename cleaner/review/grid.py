@@ -31,7 +31,7 @@ MOST_FOUND = 16  # filters whose results are kept, over all views of one grid
 Deal: TypeAlias = Callable[[range], Queue]  # fixes some places of the queue, and returns it as it then is
 
 
-class ReviewGrid(Talking):
+class QueueGrid(Talking):
     """Show a queue page by page, and write every verdict to the journal.
 
     `picture` returns the encoded bytes (JPEG or PNG) of a small image by its id, `full` those of the whole

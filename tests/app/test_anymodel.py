@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cleaner import ImageGrid
+from cleaner import ReviewGrid
 from cleaner.errors import InputError
 from tests.support.widgets import close_grids
 
-Make = Callable[..., ImageGrid]
+Make = Callable[..., ReviewGrid]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    def grid(paths: Any, labels: Any, probs: Any = None, **settings: Any) -> ImageGrid:
-        return ImageGrid(paths, labels, probs=probs, keep_in=tmp_path / "kept.db", by="ann", **settings)
+    def grid(paths: Any, labels: Any, probs: Any = None, **settings: Any) -> ReviewGrid:
+        return ReviewGrid(paths, labels, probs=probs, keep_in=tmp_path / "kept.db", by="ann", **settings)
 
     yield grid
     close_grids()
@@ -42,11 +42,11 @@ def clouds(tmp_path: Path) -> tuple[list[Path], list[str], np.ndarray]:
     return paths, labels, embeddings
 
 
-def order(grid: ImageGrid) -> list[str]:
+def order(grid: ReviewGrid) -> list[str]:
     return [Path(identity).stem for identity in grid._pages.queue.ids]
 
 
-def decide(grid: ImageGrid, path: Path, action: str, label: str | None = None) -> None:
+def decide(grid: ReviewGrid, path: Path, action: str, label: str | None = None) -> None:
     verdict = {"id": str(path), "action": action, "label": label}
     grid._handle_custom_msg({"kind": "decide", "request": 1, "verdicts": [verdict], "new": True}, [])
 
@@ -132,7 +132,7 @@ import cleaner
 cleaner.ImageCleaner, cleaner.FileDeleter, cleaner.ImageClassifierCleaner, cleaner.DatasetFormatter
 even = [[0.5, 0.5]] * 2
 kept = {str(tmp_path / "x.db")!r}
-cleaner.ImageGrid({[str(path) for path in paths]}, ["c", "d"], probs=even, keep_in=kept, by="ann")
+cleaner.ReviewGrid({[str(path) for path in paths]}, ["c", "d"], probs=even, keep_in=kept, by="ann")
 print(sorted({{"torch", "torchvision", "fastai", "sklearn", "pandas"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

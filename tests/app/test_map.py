@@ -96,7 +96,7 @@ def test_the_planted_error_lies_among_its_own_kind(project: Project) -> None:
 
 
 def test_a_cell_shows_map_and_grid_or_the_map_of_a_grid_shown_elsewhere(project: Project) -> None:
-    assert [type(child).__name__ for child in project.map().children] == ["ReviewGrid", "ReviewMap"]
+    assert [type(child).__name__ for child in project.map().children] == ["QueueGrid", "ReviewMap"]
     grid = project.review()
     (view,) = project.map(grid=grid).children
     drawn(view, ["black/001.png"])
@@ -125,11 +125,11 @@ def test_the_map_is_folded_away_until_it_is_asked_for(project: Project) -> None:
     panel = Review(desk)
     desk.open(project)
     panel.refresh()
-    assert [type(child).__name__ for child in panel._holder.children] == ["ReviewGrid"]
+    assert [type(child).__name__ for child in panel._holder.children] == ["QueueGrid"]
     panel._fold.click()
-    assert [type(child).__name__ for child in panel._holder.children] == ["ReviewGrid", "ReviewMap"]
+    assert [type(child).__name__ for child in panel._holder.children] == ["QueueGrid", "ReviewMap"]
     panel._fold.click()
-    assert [type(child).__name__ for child in panel._holder.children] == ["ReviewGrid"]
+    assert [type(child).__name__ for child in panel._holder.children] == ["QueueGrid"]
     assert panel._fold.description == "Map"
 
 

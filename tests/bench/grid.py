@@ -56,9 +56,9 @@ OURS = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from cleaner import ImageGrid
+from cleaner import ReviewGrid
 paths = sorted(Path({photos!r}).rglob("*.jpg"))
-ImageGrid(paths, [path.parent.name for path in paths], keep_in={kept!r}, by="bench", page_size={size})
+ReviewGrid(paths, [path.parent.name for path in paths], keep_in={kept!r}, by="bench", page_size={size})
 """
 
 # the same over a round of a project, in which the next one is being trained, as the dashboard does it

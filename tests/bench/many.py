@@ -22,12 +22,12 @@ CELL = """
 import sys
 sys.path.insert(0, {root!r})
 import csv, time
-from cleaner import ImageGrid
+from cleaner import ReviewGrid
 with open({listed!r}, newline="") as file:
     paths, labels = zip(*csv.reader(file))
 begun = time.perf_counter()
 scores = [1 - number / len(paths) for number in range(len(paths))]
-grid = ImageGrid(paths, labels, scores, keep_in={kept!r}, by="bench", page_size={size})
+grid = ReviewGrid(paths, labels, scores, keep_in={kept!r}, by="bench", page_size={size})
 print("made in", round(time.perf_counter() - begun, 1), "s")
 grid
 """

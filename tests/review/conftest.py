@@ -21,10 +21,10 @@ import os, sys
 sys.path[:0] = [{str(ROOT)!r}, {str(HERE)!r}]
 import pictures
 from cleaner.review.database import open_database
-from cleaner.review.grid import ReviewGrid
+from cleaner.review.grid import QueueGrid
 from cleaner.review.journal import Journal
 journal = Journal(open_database(os.environ["CLEANER_TEST_URL"]), by="ann")
-ReviewGrid(pictures.queue(60), journal=journal, picture=pictures.picture)
+QueueGrid(pictures.queue(60), journal=journal, picture=pictures.picture)
 """
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 
 from cleaner.errors import InputError, UnreadableImage
 from cleaner.review.database import writing
-from cleaner.review.grid import ReviewGrid
+from cleaner.review.grid import QueueGrid
 from cleaner.review.journal import Journal
 from cleaner.review.packing import Evidence
 from cleaner.types import Decision, Finding, Queue, strings
@@ -236,7 +236,7 @@ def test_a_probability_that_is_no_number_is_left_out(journal: Journal) -> None:
 
 def test_a_page_without_room_is_refused(journal: Journal) -> None:
     with pytest.raises(InputError, match="page_size=0"):
-        ReviewGrid(a_queue(1), journal=journal, picture=picture, page_size=0)
+        QueueGrid(a_queue(1), journal=journal, picture=picture, page_size=0)
 
 
 def test_the_rest_of_a_page_spares_what_another_window_decided(grid: HeardGrid, journal: Journal) -> None:

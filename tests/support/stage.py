@@ -1,4 +1,4 @@
-"""The grid's browser side on a bare page, over a real ReviewGrid in this process: no server, no kernel."""
+"""The grid's browser side on a bare page, over a real QueueGrid in this process: no server, no kernel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from cleaner.review.grid import ReviewGrid
+from cleaner.review.grid import QueueGrid
 from cleaner.review.script import SCRIPT, STYLE
 
 TRAITS = ("state", "counts", "offers", "added", "outlook", "chosen")
@@ -63,7 +63,7 @@ MODEL = """async ([source, css, theme]) => {
 }"""
 
 
-class HeardGrid(ReviewGrid):
+class HeardGrid(QueueGrid):
     """A grid whose messages go to the test instead of a kernel."""
 
     heard: waiting.Queue[tuple[dict[str, Any], list[bytes]]]

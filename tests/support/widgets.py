@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ipywidgets.widgets.widget import _instances
 
-from cleaner.review.grid import ReviewGrid
+from cleaner.review.grid import QueueGrid
 
 
 def close_grids() -> None:
     """End the threads of all grids there are."""
     for widget in list(_instances.values()):
-        if isinstance(widget, ReviewGrid):
+        if isinstance(widget, QueueGrid):
             widget.close()

@@ -12,7 +12,7 @@ from cleaner.app.contents import same, tied
 from cleaner.app.engine import quiet_import
 from cleaner.app.filegrid import FileGrid, journal_in
 from cleaner.app.home import home_of
-from cleaner.app.imagegrid import queue_of
+from cleaner.app.reviewgrid import queue_of
 from cleaner.catalog.pictures import open_picture
 from cleaner.errors import UnreadableImage
 from cleaner.types import Action, Decision, Queue

@@ -12,8 +12,8 @@ from ipywidgets import Button, Label, VBox
 from cleaner.app.contents import tied
 from cleaner.app.filegrid import FileGrid, in_full, journal_in
 from cleaner.app.home import home_of
-from cleaner.app.imagegrid import queue_of
 from cleaner.app.moves import Moves
+from cleaner.app.reviewgrid import queue_of
 from cleaner.catalog.digest import digest_of
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.recover import recover

@@ -13,7 +13,7 @@ from cleaner.app.contents import tied
 from cleaner.app.dropins.formatter import LabelledImages
 from cleaner.app.filegrid import FileGrid, any_class, in_full, journal_in
 from cleaner.app.home import home_of
-from cleaner.app.imagegrid import queue_of
+from cleaner.app.reviewgrid import queue_of
 from cleaner.changes.export import write_table
 from cleaner.errors import InputError
 from cleaner.review.packing import Evidence

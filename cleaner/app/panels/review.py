@@ -10,7 +10,7 @@ from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.project import Project
 from cleaner.app.words import count, order_line
 from cleaner.errors import CleanerError
-from cleaner.review.grid import ReviewGrid
+from cleaner.review.grid import QueueGrid
 from cleaner.types import Round
 
 
@@ -22,7 +22,7 @@ class Review:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._shown: tuple[Project, int, str] | None = None
-        self._grid: ReviewGrid | None = None
+        self._grid: QueueGrid | None = None
         self._line = block()
         self._newer = button("", tooltip="Go on with what the last round ranks first")
         self._newer.on_click(lambda _: self._show_latest())

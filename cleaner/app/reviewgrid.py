@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cleaner.app.looking import Looking
 
 
-class ImageGrid(FileGrid):
+class ReviewGrid(FileGrid):
     """Show images with their labels, those to look at first first; as the last line of a notebook cell.
 
     `paths` are N files, each once; their texts are the ids. `labels` are class names, one for each path, or
@@ -36,8 +36,8 @@ class ImageGrid(FileGrid):
     the grid is made again. Raises InputError where the columns do not fit together, and where none of the
     files is there.
 
-    >>> ImageGrid(["a.jpg", "b.jpg"], ["cat", "dog"], [0.9, 0.1])        # doctest: +SKIP
-    >>> ImageGrid(paths, labels, probs=model.predict_proba(pixels))      # doctest: +SKIP
+    >>> ReviewGrid(["a.jpg", "b.jpg"], ["cat", "dog"], [0.9, 0.1])        # doctest: +SKIP
+    >>> ReviewGrid(paths, labels, probs=model.predict_proba(pixels))      # doctest: +SKIP
     """
 
     def __init__(

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cleaner import ImageGrid
+from cleaner import ReviewGrid
 from cleaner.errors import InputError, Refused
 from tests.support.stage import HeardGrid
 
 
-class HeardImageGrid(HeardGrid, ImageGrid):
-    """An image grid whose messages go to the test."""
+class HeardReviewGrid(HeardGrid, ReviewGrid):
+    """A grid whose messages go to the test."""
 
 
 def write(folder: Path, count: int) -> list[Path]:
@@ -32,11 +32,11 @@ def write(folder: Path, count: int) -> list[Path]:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., HeardImageGrid]]:
-    made: list[HeardImageGrid] = []
+def make(tmp_path: Path) -> Iterator[Callable[..., HeardReviewGrid]]:
+    made: list[HeardReviewGrid] = []
 
-    def grid(*columns: Any, **settings: Any) -> HeardImageGrid:
-        made.append(HeardImageGrid(*columns, keep_in=tmp_path / "kept.db", by="ann", **settings))
+    def grid(*columns: Any, **settings: Any) -> HeardReviewGrid:
+        made.append(HeardReviewGrid(*columns, keep_in=tmp_path / "kept.db", by="ann", **settings))
         return made[-1]
 
     yield grid
@@ -44,7 +44,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., HeardImageGrid]]:
         each.close()
 
 
-def tiles(grid: HeardImageGrid, page: int = 0) -> list[dict[str, Any]]:
+def tiles(grid: HeardReviewGrid, page: int = 0) -> list[dict[str, Any]]:
     return grid.ask("page", page=page)[0]["tiles"]
 
 
@@ -222,8 +222,8 @@ def test_it_needs_neither_torch_nor_pandas(tmp_path: Path) -> None:
     (path,) = write(tmp_path / "a", 1)
     code = f"""
 import sys
-from cleaner import ImageGrid
-ImageGrid([{str(path)!r}], ["cat"], [0.5], keep_in={str(tmp_path / "x.db")!r}, by="ann")
+from cleaner import ReviewGrid
+ReviewGrid([{str(path)!r}], ["cat"], [0.5], keep_in={str(tmp_path / "x.db")!r}, by="ann")
 heavy = {{"torch", "torchvision", "fastai", "sklearn", "pandas", "scipy"}}
 print(sorted(heavy & set(sys.modules)))
 """
