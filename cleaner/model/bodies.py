@@ -17,6 +17,7 @@ from torchvision.ops import Permute
 
 from cleaner.errors import InputError
 from cleaner.model.device import body_arithmetic
+from cleaner.model.products import noting_sizes
 
 # Those whose last map of features can be cut off and whose released weights have the names of today.
 FAMILIES = (
@@ -35,7 +36,8 @@ class Body(nn.Module):
     """Features of square RGB images of `size` pixels, made by `layers` after normalising with `stats`.
 
     `channels` is how many features come out, as a map, or already averaged over the image if `pooled`;
-    `dims` is the length of an embedding. InputError if the images are too small for the layers.
+    `dims` is the length of an embedding, `sizes` has those of the maps before and after each convolution.
+    InputError if the images are too small for the layers.
     """
 
     def __init__(self, layers: nn.Module, *, arch: str, size: int, stats: Stats):
@@ -90,9 +92,10 @@ class Body(nn.Module):
         features, maps = torch.zeros(1, 3, self.size, self.size), []
         try:
             steps = _chain(self.layers)
-            for number, step in enumerate(steps):
-                features = step(features)
-                maps.append(_as_map(features, steps[number + 1 :]).shape)
+            with noting_sizes(self.layers) as self.sizes:
+                for number, step in enumerate(steps):
+                    features = step(features)
+                    maps.append(_as_map(features, steps[number + 1 :]).shape)
         except (RuntimeError, AssertionError) as error:
             raise InputError(
                 f"Images of {self.size} px are too small for {self.arch}; give a larger size."

@@ -66,7 +66,7 @@ class Embedding:
     def _blocks(self) -> Iterator[Block]:
         """Yield what is left, in batches of the present size."""
         left, to = self._rows[self._done :], device()
-        body = with_products(self._body.to(to).eval(), size=self._body.size)
+        body = with_products(self._body.to(to).eval(), self._body.sizes)
         pieces = [left[start : start + self.batch_size] for start in range(0, len(left), self.batch_size)]
         read = ahead(lambda rows: bytes_of(self._pixels, rows, device=to), pieces)
         for rows, images in zip(pieces, read, strict=True):

@@ -39,7 +39,7 @@ def log_probs(
     check_squares(pixels, side=network.size)
     rows = np.arange(len(pixels)) if rows is None else rows
     said = np.empty((len(rows), len(network.vocab)), dtype=np.float32)
-    network = with_products(network.to(device()).eval(), size=network.size)
+    network = with_products(network.to(device()).eval(), network.body.sizes)
     done, batch = 0, BATCH
     while done < len(rows):
         try:

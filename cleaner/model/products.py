@@ -8,18 +8,19 @@ of the same weights.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cleaner.model.device import device
 
 Some = TypeVar("Some", bound=nn.Module)
-Shape = tuple[int, int]
+Shape: TypeAlias = tuple[int, int]
+Sizes: TypeAlias = dict[nn.Conv2d, tuple[Shape, Shape]]
 
 TIMES = 2  # as many places of the map as taps of the kernel, at most: beyond that a product has more to do
 
@@ -51,38 +52,50 @@ class Product(nn.Module):
         return flat.view(len(maps), *self.after, -1).permute(0, 3, 1, 2)
 
 
-def with_products(network: Some, *, size: int) -> Some:
-    """Return what says the same of images [B, 3, size, size] in eval mode, on CPUs sooner where it can.
+@contextmanager
+def noting_sizes(layers: nn.Module) -> Iterator[Sizes]:
+    """Note, while the block asks some layers, the sizes of the maps before and after each convolution.
 
-    It shares the weights of `network`, except those of the convolutions that became products: a training
-    does not reach them. Where there are none, it is the network itself.
+    At its end those are left out that saw maps of several sizes.
+    """
+    noted: Sizes = {}
+    several: set[nn.Conv2d] = set()
+
+    def look(part: nn.Module, given: tuple[Tensor], made: Tensor) -> None:
+        conv, sizes = cast("nn.Conv2d", part), (_size(given[0]), _size(made))
+        if noted.setdefault(conv, sizes) != sizes:
+            several.add(conv)
+
+    hooks = [part.register_forward_hook(look) for part in layers.modules() if type(part) is nn.Conv2d]
+    try:
+        yield noted
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for conv in several:
+        del noted[conv]
+
+
+def with_products(network: Some, sizes: Sizes) -> Some:
+    """Return what says the same in eval mode as `network`, on CPUs sooner where it can.
+
+    `sizes` are those of the maps that its convolutions see. It shares the weights of `network`, except those
+    of the convolutions that became products: a training does not reach them. Where there are none, it is the
+    network itself.
     """
     if device().type != "cpu":  # elsewhere nothing was measured
         return network
     products = {
         conv: Product(conv, before=before, after=after)
-        for conv, (before, after) in _shapes(network, size=size).items()
+        for conv, (before, after) in sizes.items()
         if _gains(conv, before, after)
     }
     return cast("Some", _replaced(network, products)) if products else network
 
 
-@torch.no_grad()
-def _shapes(network: nn.Module, *, size: int) -> dict[nn.Conv2d, tuple[Shape, Shape]]:
-    """Return the sizes of the maps before and after each convolution that sees maps of one size only."""
-    seen: dict[nn.Conv2d, set[tuple[Shape, Shape]]] = {}
-
-    def look(conv: nn.Module, given: tuple[Tensor], made: Tensor) -> None:
-        sizes = tuple(given[0].shape[2:]), tuple(made.shape[2:])
-        seen.setdefault(cast("nn.Conv2d", conv), set()).add(cast("tuple[Shape, Shape]", sizes))
-
-    hooks = [part.register_forward_hook(look) for part in network.modules() if type(part) is nn.Conv2d]
-    try:
-        network(torch.zeros(1, 3, size, size))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {conv: next(iter(sizes)) for conv, sizes in seen.items() if len(sizes) == 1}
+def _size(maps: Tensor) -> Shape:
+    height, width = maps.shape[2:]
+    return height, width
 
 
 def _gains(conv: nn.Conv2d, before: Shape, after: Shape) -> bool:

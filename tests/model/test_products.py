@@ -12,7 +12,7 @@ from cleaner.model.bodies import IMAGENET, body_of
 from cleaner.model.embed import embed
 from cleaner.model.network import quick_network
 from cleaner.model.predict import log_probs
-from cleaner.model.products import Product, with_products
+from cleaner.model.products import Product, noting_sizes, with_products
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_product_is_its_convolution(kernel, stride, padding, dilation, before,
 )
 def test_a_network_that_sees_small_pictures_says_the_same_with_products(arch, size: int, least: int) -> None:
     body = body_of(arch, size=size, stats=IMAGENET, weights=None).eval()
-    sooner = with_products(body, size=size)
+    sooner = with_products(body, body.sizes)
     images = torch.rand(6, 3, size, size)
     with torch.inference_mode():
         torch.testing.assert_close(sooner(images), body(images), rtol=1e-4, atol=1e-5)
@@ -63,10 +63,10 @@ def test_a_network_that_sees_small_pictures_says_the_same_with_products(arch, si
 
 def test_where_nothing_is_to_gain_it_is_the_network_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     large = body_of("resnet18", size=224, stats=IMAGENET, weights=None).eval()
-    assert with_products(large, size=224) is large
+    assert with_products(large, large.sizes) is large
     small = body_of("resnet18", size=64, stats=IMAGENET, weights=None).eval()
     monkeypatch.setattr(products, "device", lambda: torch.device("cuda"))
-    assert with_products(small, size=64) is small
+    assert with_products(small, small.sizes) is small
 
 
 class Twice(nn.Module):
@@ -82,7 +82,10 @@ class Twice(nn.Module):
 
 def test_a_convolution_over_maps_of_several_sizes_stays_one() -> None:
     network = Twice().eval()
-    assert with_products(network, size=2) is network
+    with noting_sizes(network) as sizes:
+        network(torch.zeros(1, 3, 2, 2))
+    assert sizes == {}
+    assert with_products(network, {network.conv: ((2, 2), (2, 2))}) is not network
 
 
 def test_what_was_learned_since_is_asked_the_next_time(squares: np.ndarray) -> None:
