@@ -13,7 +13,6 @@ from cleaner.model.device import device, exact
 from cleaner.model.images import ahead, bytes_of, seen
 from cleaner.model.memory import MEMORY_ERRORS, short_of_memory
 from cleaner.model.network import Network
-from cleaner.model.products import with_products
 from cleaner.types import Floats, Pixels
 
 BATCH = 128
@@ -39,7 +38,7 @@ def log_probs(
     check_squares(pixels, side=network.size)
     rows = np.arange(len(pixels)) if rows is None else rows
     said = np.empty((len(rows), len(network.vocab)), dtype=np.float32)
-    network = with_products(network.to(device()).eval(), network.body.sizes)
+    network.to(device()).eval()
     done, batch = 0, BATCH
     while done < len(rows):
         try:

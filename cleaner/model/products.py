@@ -2,7 +2,8 @@
 
 The last layers of a network that sees small pictures are such: 2 x 2 places under a kernel of 3 x 3. Such
 convolutions are as slow as those over larger maps, products are not. It changes no network; it makes others
-of the same weights.
+of the same weights, for embedding: in float32 a product of so many terms is off by twice as much as a
+convolution (1.4e-4 of a probability in the worst case seen), which is too much where a network is scored.
 """
 
 from __future__ import annotations
