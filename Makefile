@@ -40,7 +40,7 @@ test: $(READY)
 
 browser: $(READY)
 	@echo "Running the browser tests ..."
-	@$(BIN)/python -m pytest -m browser -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff format --check .
