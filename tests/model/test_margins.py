@@ -59,6 +59,7 @@ def test_a_margin_belongs_to_its_image(few, quick):
     catalog = replace(few.catalog, labels=labels)
     margins = train(catalog, few.pixels, config=replace(quick, epochs=8, batch_size=8)).predictions.margins
     assert sorted(np.argsort(margins[:, -1])[:2]) == sorted(wrong)  # NaN sorts last
+    assert (margins[wrong, -1] < 0).all()
 
 
 def test_labels_that_were_memorised_are_still_found_by_their_margins_and_not_by_their_losses(digits):
