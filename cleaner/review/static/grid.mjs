@@ -492,7 +492,7 @@ class View {
     this.wanted = number;
     this.drawStatus();
     const page = await this.fetch(number).catch((error) => {
-      if (this.wanted === number) this.wanted = this.page.number;
+      if (this.wanted === number) [this.wanted, this.opening] = [this.page.number, false];
       throw error;
     });
     if (this.wanted !== number) return; // turned on in the meantime
