@@ -302,8 +302,9 @@ def test_where_no_other_pictures_come_those_that_are_shown_can_be_judged(
 ) -> None:
     page = staged(browser, make(page_size=10))
     page.locator(".tiles").focus()
+    page.wait_for_function("sent.some(({ kind, page }) => kind === 'page' && page === 1)")  # it comes
     page.evaluate("() => { held = (message) => { if (message.page !== null) message.page = 1e9; }; }")
-    press(page, "PageDown", "PageDown", "PageDown")  # the one after the first was there already
+    press(page, "PageDown", "PageDown")
     expect(note(page)).to_contain_text("There is no page")
     press(page, "x")
     assert len(said(journal)) == 1
