@@ -108,9 +108,22 @@ def serve_app(
 
 
 @app.command()
-def verify(folder: Folder, *, csv: Csv = None) -> None:
-    """Check every file and list what was found, worst first, each group of copies once."""
-    project = cleaner.Project.open(folder)
+def verify(
+    folder: Folder,
+    *,
+    csv: Csv = None,
+    path_col: Annotated[str | None, typer.Option(help="The column of files, if it is a table.")] = None,
+    label_col: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
+    split_col: Annotated[str | None, typer.Option(help="The column of train, valid and test.")] = None,
+    root: Annotated[Path | None, typer.Option(help="The folder from which a table's paths count.")] = None,
+) -> None:
+    """Check every file and list what was found, worst first, each group of copies once.
+
+    What is named of a table holds for all later commands, and in the dashboard.
+    """
+    named = any(given is not None for given in (path_col, label_col, split_col, root))
+    table = cleaner.Table(folder, path_col=path_col, label_col=label_col, split_col=split_col, root=root)
+    project = cleaner.Project.open(table if named else folder)
     with bar() as report:
         found = project.verify(report=report)
     classes = count(len(project.catalog.vocab), "class", "classes")

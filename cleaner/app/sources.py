@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cleaner.app.bridges import from_fastai, from_hugging_face, kind_of
 from cleaner.app.home import HOME, kept_elsewhere, kept_for, made, prepare
+from cleaner.app.tables import as_named, keep_names, root_kept
 from cleaner.catalog.listing import Listing
 from cleaner.catalog.packed import is_packed, unpack
-from cleaner.catalog.table import Table, Written, is_table, list_table, root_of, written
-from cleaner.changes.export import text_file
+from cleaner.catalog.table import Table, Written, is_table, list_table, written
 from cleaner.errors import InputError
 
-ROOT = "root.txt"  # ids are relative to the root, so it stays what it was when the project was made
 TAKEN_FOR_A_CLASS = (
     "torchvision takes {} for a class when an ImageFolder is made again: open the project with home=… "
     "elsewhere, or make it of the folder that project.export.folder writes."
@@ -28,7 +25,8 @@ class Source:
     """A dataset that is to be cleaned: its root, the project's own folder, and its table if there is one.
 
     `place` opens the same again; None for what is only in memory. The pictures of a `packed` table lie in it
-    as bytes, and are unpacked into the root. `said` is what to know of other places of its verdicts.
+    as bytes, and are unpacked into the root. A table of which one `remembers` what was named needs only its
+    path from then on. `said` is what to know of other places of its verdicts.
     """
 
     root: Path
@@ -36,6 +34,7 @@ class Source:
     table: Table | None
     place: Path | None
     packed: bool = False
+    remembers: bool = False
     said: str = ""
 
     @property
@@ -45,8 +44,13 @@ class Source:
         return " ".join(filter(None, (elsewhere, self.said))) or None
 
     def list(self) -> Listing | None:
-        """Read the table as it is now; None for class folders."""
-        return None if self.table is None else list_table(self._of_files(self.table), root=self.root)
+        """Read the table as it is now, and keep what was named of it; None for class folders."""
+        if self.table is None:
+            return None
+        listing = list_table(self._of_files(self.table), root=self.root)
+        if self.remembers:
+            keep_names(self.table, home=self.home)
+        return listing
 
     def written(self) -> Written | None:
         """Return the table as it is written now; None for class folders."""
@@ -90,47 +94,16 @@ def _required(home: str | Path | None) -> str | Path:
 
 
 def _of_table(table: Table, *, home: str | Path | None) -> Source:
-    file, said = table.file, ""
+    file, said, remembers = table.file, "", home is None
     if file is None or home is not None:
         own = made(Path(_required(home)).expanduser().resolve())
     elif not file.is_file():
-        raise InputError(f"{file} is not there; pass the path of a CSV, TSV or Parquet file.")
+        raise InputError(f"{file} is no file; pass the path of a CSV, TSV or Parquet file.")
     else:
         own, said = kept_for(file, usual=file.with_name(f"{HOME}-{file.name}"))
+        table = as_named(table, home=own)
     if is_packed(table):
-        return Source(own / "images", own, table, file, packed=True, said=said)
-    root = _root(table, home=own)
+        return Source(own / "images", own, table, file, packed=True, remembers=remembers, said=said)
+    root = root_kept(table, home=own)
     fixed = replace(table, root=table.base)  # wherever Python runs by the next check
-    return Source(root, own, fixed, file, said=said)
-
-
-def _root(table: Table, *, home: Path) -> Path:
-    """Return the root that a table's project was made with, or a new one if its images were moved or copied.
-
-    Where the table lies beside its home, what is above or below them is kept as the way that leads there from
-    the folder of both: they move together.
-    """
-    kept, beside = home / ROOT, home.parent
-    text = kept.read_text(encoding="utf-8", errors="surrogateescape") if kept.exists() else ""
-    before = Path(os.path.normpath(beside / text)) if text else None
-    near = table.file is not None and table.file.parent == beside
-    if before is not None and (table.base.is_relative_to(before) or (before.is_dir() and not near)):
-        return before
-    root = root_of(table, before=before) if before else _accepted(table, home)
-    if root != before:
-        near = near and (root.is_relative_to(beside) or beside.is_relative_to(root))
-        with text_file(kept) as file:
-            file.write(os.path.relpath(root, beside) if near else str(root))
-    return root
-
-
-def _accepted(table: Table, own: Path) -> Path:
-    """Return the root of a table that is opened for the first time; one that is refused leaves nothing."""
-    try:
-        root = root_of(table)
-        list_table(table, root=root)
-    except InputError:
-        with contextlib.suppress(OSError):  # a folder that holds something stays
-            own.rmdir()
-        raise
-    return root
+    return Source(root, own, fixed, file, remembers=remembers, said=said)

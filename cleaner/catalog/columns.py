@@ -59,21 +59,21 @@ def roles(
 
     Raises InputError, with the columns that there are, where that can't be told.
     """
-    for given, argument in ((path, "path_col"), (label, "label_col"), (split, "split_col")):
+    for given in (path, label, split):
         if given is not None and given not in columns:
-            raise InputError(f"{name} has no column {given!r}; {_has(columns)}. Pass another {argument}=….")
+            raise InputError(f"{name} has no column {given!r}; {_has(columns)}. Name one of them.")
     path = path or _path_column(columns, is_file=is_file)
     if path is None:
         raise InputError(
             f"{name} has no column of image files that is recognised; {_has(columns)}. Rename the right one "
-            "to 'path', or pass path_col=… in Python."
+            "to 'path', or name it once: with path_col=… in Python, or cleaner verify --path-col …"
         )
     split = split or next((c for c in columns if c.lower() in SPLITS and c not in (path, label)), None)
     label = label or _label_column(columns, without={path, split})
     if label is None:
         raise InputError(
-            f"{name} has no column 'label'; {_has(columns)}. Rename the right one to 'label', or pass "
-            "label_col=… in Python."
+            f"{name} has no column 'label'; {_has(columns)}. Rename the right one to 'label', or name it "
+            "once: with label_col=… in Python, or cleaner verify --label-col …"
         )
     return Roles(path, label, split)
 

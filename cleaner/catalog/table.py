@@ -142,7 +142,8 @@ def _require_some(problems: Counter[str], *, table: Table, column: str, root: Pa
     if missing := problems["missing"]:
         raise InputError(
             f"None of the {missing:,} files in the column {column!r} of {table.name} is there; paths "
-            f"count from {table.base}. Move the table to where they do, or pass Table(…, root=…) in Python."
+            f"count from {table.base}. Move the table to where they do, or name that folder once: "
+            "with Table(…, root=…) in Python, or cleaner verify --root …"
         )
     if outside := problems["outside"]:
         raise InputError(
@@ -191,7 +192,7 @@ def _splits(columns: Columns, found: Roles, *, name: str) -> list[Split | None] 
         word = unknown.most_common(1)[0][0]
         raise InputError(
             f"The column {found.split!r} of {name} says {word!r}; a split is train, valid or test. Change "
-            "it, or name another column with split_col=… in Python."
+            "it, or name another column once: with split_col=… in Python, or cleaner verify --split-col …"
         )
     return [SPLIT_WORDS.get(word) for word in words]
 
@@ -221,7 +222,8 @@ def _read(table: Table) -> tuple[Columns, Roles]:
     if any(isinstance(cell, bytes | Mapping) for cell in columns[found.path][:1]):
         raise InputError(
             f"The column {found.path!r} of {table.name} holds no paths of files. Pictures as bytes are taken "
-            "from Parquet files only: save the table as one, or pass another path_col=… in Python."
+            "from Parquet files only: save the table as one, or name another column: with path_col=… in "
+            "Python, or cleaner verify --path-col …"
         )
     return columns, found
 

@@ -204,6 +204,21 @@ def test_the_guide_names_every_verb() -> None:
     }
 
 
+def test_the_columns_of_a_table_are_named_once(folder) -> None:
+    photos = folder(each=2)
+    lines = [f"{path.name},{path.parent.name},{path.name}" for path in sorted(photos.rglob("*.png"))]
+    table = photos.parent / "list.csv"
+    table.write_text("\n".join(["what,class of bear,label", *lines]))
+    path, label = ("--path-col", "what"), ("--label-col", "class of bear")
+    assert "name it once: with path_col=" in str(_here("verify", table, *label).exception)
+    assert "None of the 6 files in the column 'what'" in str(_here("verify", table, *path).exception)
+    root = ("--root", photos / "black")
+    assert "2 images in 1 class." in _here("verify", table, *path, *label, *root).stdout
+    assert "2 images in 1 class." in _here("verify", table).stdout
+    refused = _here("verify", photos, *label).exception
+    assert "photos is no file; pass the path of a CSV, TSV or Parquet file." in str(refused)
+
+
 @pytest.mark.parametrize("verb", ["rank", "plan", "train", "undo", "verify"])
 def test_a_folder_that_is_not_there_is_one_sentence_and_status_1(tmp_path: Path, verb: str) -> None:
     done = _cleaner(verb, tmp_path / "nowhere")

@@ -149,6 +149,55 @@ def test_an_export_never_takes_the_place_of_the_table(table, monkeypatch) -> Non
     assert list(pd.read_csv(table).columns) == ["file", "label", "bbox"]
 
 
+def _awkward(place: Path) -> Path:
+    """Write a table that can't be understood by its path alone: of two columns of labels the other, and
+    paths that count from another folder.
+    """
+    root = colour_fields(place / "set" / "photos", each=8)
+    frame = _frame(root).assign(label=["a", "b"] * 12, part=["train", "test", "valid"] * 8)
+    frame.to_csv(root.parent / "list.csv", index=False)
+    return root.parent / "list.csv"
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_is_named_of_a_table_once_holds_for_its_path_alone(tmp_path, monkeypatch, *, read_only) -> None:
+    table = _awkward(tmp_path)
+    if read_only:
+        monkeypatch.setattr("cleaner.app.home._unless_read_only", lambda _: None)
+    with pytest.raises(InputError, match=r"cleaner verify --root"):
+        Project.open(table)
+    named = Table(table, label_col="breed", split_col="part", root=table.parent / "photos")
+    Project.open(named).verify()
+    again = Project.open(table)
+    again.verify()
+    assert again.catalog.vocab == ("black", "grizzly", "teddy")
+    assert list(again.catalog.splits).count("test") == 8
+    other = Project.open(Table(table, label_col="label"))
+    other.verify()
+    assert other.catalog.vocab == ("a", "b")
+    assert Project.open(table).source.table.label_col == "label"
+
+
+def test_what_is_named_goes_along_with_the_folder_of_the_table(tmp_path) -> None:
+    table = _awkward(tmp_path)
+    Project.open(Table(table, label_col="breed", root=table.parent / "photos")).verify()
+    table.parent.rename(tmp_path / "moved")
+    again = Project.open(tmp_path / "moved" / "list.csv")
+    again.verify()
+    assert again.root == tmp_path / "moved" / "photos"
+    assert again.catalog.vocab == ("black", "grizzly", "teddy")
+
+
+def test_a_column_that_is_not_there_is_not_kept_nor_what_was_named_for_another_home(table, tmp_path) -> None:
+    Project.open(table).verify()
+    with pytest.raises(InputError, match="no column 'genus'"):
+        Project.open(Table(table, label_col="genus")).verify()
+    Project.open(Table(table, label_col="file"), home=tmp_path / "another").verify()
+    again = Project.open(table)
+    again.verify()
+    assert again.catalog.vocab == ("black", "grizzly", "teddy")
+
+
 @pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("inside", [".", "lists", "lists/new"])
 def test_a_table_moved_or_copied_with_its_images_finds_them(

@@ -172,7 +172,7 @@ def test_a_class_may_have_such_a_sign_in_its_name(folder, cells: list[str]) -> N
             "no column 'label'; it has: file, breed, colour. Rename the right one",
         ),
         (["file", "breed", "label"], {"label_col": "kind"}, "no column 'kind'; it has: file, breed, label"),
-        (["a", "b", "label"], {"path_col": "x"}, "no column 'x'.*Pass another path_col="),
+        (["a", "b", "label"], {"path_col": "x"}, "no column 'x'.*Name one of them"),
         (["file", "label", "split"], {}, "says 'maybe'; a split is train, valid or test"),
         (["file", "label", "label"], {}, "two columns of one name"),
     ],
