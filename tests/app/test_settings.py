@@ -105,13 +105,17 @@ def test_nothing_outside_of_the_root_is_opened_by_whatever_name(
     root.mkdir()
     (root / "way out").symlink_to(secret)
     (root / "round").symlink_to(root / "round")
+    table = root / "list.csv"
+    table.write_text(f"path,label\n{secret / 'black' / '000.png'},black\n")
     monkeypatch.setenv("CLEANER_ROOT", str(root))
     desk = Desk(go=lambda _: None)
-    for path in (secret, root / "way out", root / ".." / secret.name, Path(f"{root}2"), root / "round" / "x"):
+    ways = (secret, root / "way out", root / ".." / secret.name, Path(f"{root}2"), root / "round" / "x")
+    for path in (*ways, table):
         with pytest.raises((Refused, InputError)):
             desk.open_folder(path)
     with pytest.raises(Refused, match="no path that can be opened"):
         confined(Path("a\0b"))
+    assert not desk.is_open
     assert not (secret / ".cleaner").exists()
     weights = Options()
     weights._weights.value = str(secret / "black" / "000.png")

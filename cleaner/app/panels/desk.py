@@ -71,6 +71,7 @@ class Desk:
             raise InputError("No folder was chosen.")
         self._check_idle()  # before anything is written into it
         project = Project.open(confined(Path(folder)), by=self.by)
+        confined(project.root)  # a table may name images anywhere
         self.open(project)
         remember(self.place)
 
