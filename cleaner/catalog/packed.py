@@ -1,12 +1,11 @@
 """Parquet files that hold the pictures themselves, as Hugging Face writes them: unpacked once, to be a table.
 
-A few rows at a time: what it takes in memory is twice the file's largest page, of a thousand pictures at most
-as Arrow writes them. The file is only ever read.
+A few pictures at a time: what they take in memory is twice the file's largest page, of a thousand of them at
+most as Arrow writes them. The file is only ever read.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,14 +45,15 @@ def is_packed(table: Table) -> bool:
 def unpack(table: Table, *, folder: Path) -> Table:
     """Write the pictures of a packed table to `folder`, and return the table of their files.
 
-    That lies beside the folder, and is made anew only when the Parquet file has changed. Raises InputError
+    That has all columns but further bytes, lies in a folder beside that of the pictures, under the name of
+    the Parquet file, and is made anew only when that has changed. Raises InputError
     where the file can't be read, the folder can't be written to, or the columns can't be told.
     """
     from pyarrow import ArrowException
 
     file = table.file
     assert file is not None
-    index, stamp = folder.with_name(f"{file.name}.csv"), folder.with_name(STAMP)
+    index, stamp = folder.with_name("table") / file.name, folder.with_name(STAMP)
     try:
         with FileLock(folder.with_name("unpacking.lock")), _opened(file) as parquet:
             found, now = _roles(parquet, table), _stamp(table, file)
@@ -98,6 +98,10 @@ def _pictures(schema: pa.Schema, *, named: str | None) -> str | None:
     return next(iter([*structs, *plain]), None)
 
 
+def _holds_bytes(kind: pa.DataType) -> bool:
+    return "binary" in str(kind)  # by itself, or in a list or a struct
+
+
 def _roles(parquet: ParquetFile, table: Table) -> Roles:
     """Say which columns are taken for what; the others are only looked at."""
     schema = parquet.schema_arrow
@@ -120,35 +124,38 @@ def _roles(parquet: ParquetFile, table: Table) -> Roles:
 
 def _write(index: Path, parquet: ParquetFile, found: Roles, *, name: str, folder: Path) -> None:
     """Unpack all pictures, and then write the table that names their files."""
+    from pyarrow import array, string, table
+    from pyarrow.parquet import write_table
+
+    schema = parquet.schema_arrow
+    shown = [field.name for field in schema if field.name != found.path and not _holds_bytes(field.type)]
+    rest = parquet.read(columns=shown, use_threads=False)
+    cells = rest[found.label].to_pylist()
+    require_one_label(cells, name=name, column=found.label)
+    names = _class_names(schema, found.label)
+    paths = list(_unpacked(parquet, found.path, folder=folder))
+    if not any(paths):
+        raise InputError(
+            f"The column {found.path!r} of {name} holds no picture, only names of files at most; write a "
+            "table with their paths as text."
+        )
+    ours = {
+        found.path: array(paths, string()),
+        found.label: array([_label(cell, names) for cell in cells], string()),
+    }
+    kept = [column for column in schema.names if column in (found.path, *shown)]
+    index.parent.mkdir(exist_ok=True)
+    with whole(index) as part:
+        write_table(table({name: ours[name] if name in ours else rest[name] for name in kept}), part)
+
+
+def _unpacked(parquet: ParquetFile, column: str, *, folder: Path) -> Iterator[str]:
+    """Write the pictures of a column to a folder; yield their paths in it, or an empty one."""
     folder.mkdir(parents=True, exist_ok=True)
-    some = False
-    with (
-        whole(index) as part,
-        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        lines = csv.writer(file)
-        lines.writerow([found.path, found.label, *([found.split] if found.split else [])])
-        for number, (cell, label, split) in enumerate(_rows(parquet, found, name=name)):
-            data = cell.get("bytes") if isinstance(cell, Mapping) else cell
-            path = unpacked(data, folder=folder, number=number).relative_to(folder).as_posix() if data else ""
-            some = some or bool(data)
-            lines.writerow([path, label, *([split] if found.split else [])])
-        if not some:
-            raise InputError(
-                f"The column {found.path!r} of {name} holds no picture, only names of files at most; write a "
-                "table with their paths as text."
-            )
-
-
-def _rows(parquet: ParquetFile, found: Roles, *, name: str) -> Iterator[tuple[Any, str, str]]:
-    columns = [column for column in (found.path, found.label, found.split) if column]
-    names = _class_names(parquet.schema_arrow, found.label)
-    for batch in parquet.iter_batches(ROWS, columns=columns, use_threads=False):
-        cells = batch.to_pydict()
-        require_one_label(cells[found.label], name=name, column=found.label)
-        labels = [_label(cell, names) for cell in cells[found.label]]
-        splits = [text(cell) for cell in cells[found.split]] if found.split else [""] * len(labels)
-        yield from zip(cells[found.path], labels, splits, strict=True)
+    batches = parquet.iter_batches(ROWS, columns=[column], use_threads=False)
+    for number, cell in enumerate(cell for batch in batches for cell in batch.column(0).to_pylist()):
+        data = cell.get("bytes") if isinstance(cell, Mapping) else cell
+        yield unpacked(data, folder=folder, number=number).relative_to(folder).as_posix() if data else ""
 
 
 def _label(cell: Any, names: list[str]) -> str:

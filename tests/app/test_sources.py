@@ -362,7 +362,8 @@ def test_a_parquet_file_of_pictures_is_opened_reviewed_and_exported(folder, tmp_
     frame = _frame(root)
     pictures = [{"bytes": (root / name).read_bytes(), "path": name} for name in frame["file"]]
     file = tmp_path / "birds.parquet"
-    pd.DataFrame({"image": pictures, "label": frame["breed"]}).to_parquet(file)
+    more = {"weight": [n / 2 for n in range(24)], "thumb": [b"x"] * 24, "seen by": [["ann"]] * 24}
+    pd.DataFrame({"image": pictures, "label": frame["breed"]} | more).to_parquet(file)
     before = file.read_bytes()
     project = Project.open(file)
     assert len(project.catalog) == 24
@@ -373,6 +374,12 @@ def test_a_parquet_file_of_pictures_is_opened_reviewed_and_exported(folder, tmp_
     again = Project.open(file)
     again.verify()
     assert set(again.decisions()) == {item}
+    cleaned = again.export.frame()
+    assert list(cleaned.columns) == [
+        *("image", "label", "weight", "seen by"),
+        *("split", "given_label", "decision", "id"),
+    ]
+    assert cleaned["weight"].tolist() == [n / 2 for n in range(1, 24)]
     assert len(again.export.csv(tmp_path / "cleaned.csv").read_text().splitlines()) == 24
     with pytest.raises(Refused, match=r"project\.export\.csv"):
         again.apply()

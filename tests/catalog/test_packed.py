@@ -94,7 +94,7 @@ def test_what_was_cut_off_while_unpacking_is_done_again(tmp_path) -> None:
     listing, folder = _listed(file)
     (folder.parent / "unpacked.json").unlink()
     (folder / listing.paths[3]).unlink()
-    (folder.parent / "data.parquet.csv").write_text("image,label\n")
+    (folder.parent / "table" / "data.parquet").write_text("PAR1")
     assert _listed(file)[0].paths == listing.paths
 
 
@@ -138,6 +138,7 @@ def test_a_broken_parquet_file_is_no_packed_one(tmp_path) -> None:
 MEMORY = """
 import sys
 from pathlib import Path
+import pandas  # some 40 MB that pyarrow loads where it is there
 from cleaner.catalog.packed import is_packed, unpack
 from cleaner.catalog.table import Table
 def peak():
