@@ -67,16 +67,16 @@ class Export:
         """
         table = self._source.written()
         if table is None:
-            return write_csv(self.rows(), self._free(path))
-        return write_table(*in_own_columns(self.rows(), table), self._free(path))
+            return write_csv(self.rows(), self.free(path))
+        return write_table(*in_own_columns(self.rows(), table), self.free(path))
 
     def fastai_csv(self, path: str | Path) -> Path:
         """Write `cleaned.csv` as fastai v1's cleaner did, columns `name` and `label`. Raises InputError."""
-        return write_fastai_csv(self.rows(), self._free(path))
+        return write_fastai_csv(self.rows(), self.free(path))
 
     def decisions(self, path: str | Path) -> Path:
         """Write every decision ever made as JSON Lines, oldest first. Raises InputError."""
-        return write_decisions(self._journal.events(), self._free(path))
+        return write_decisions(self._journal.events(), self.free(path))
 
     @watched
     def folder(
@@ -95,7 +95,13 @@ class Export:
         """
         root = self._catalog().root
         return write_folder(
-            self.rows(), Path(path), root=root, link=link, splits=splits, report=report, stopped=stopped
+            self.rows(),
+            Path(path).expanduser(),
+            root=root,
+            link=link,
+            splits=splits,
+            report=report,
+            stopped=stopped,
         )
 
     @watched
@@ -105,7 +111,7 @@ class Export:
         """Write a clean copy, as `folder` does, for `datasets.load_dataset("imagefolder", data_dir=path)`."""
         root = self._catalog().root
         return write_hugging_face(
-            self.rows(), Path(path), root=root, link=link, report=report, stopped=stopped
+            self.rows(), Path(path).expanduser(), root=root, link=link, report=report, stopped=stopped
         )
 
     def _plain_frame(self) -> DataFrame:
@@ -114,9 +120,9 @@ class Export:
 
         return DataFrame(self.rows(), columns=[field.name for field in fields(Row)])
 
-    def _free(self, path: str | Path) -> Path:
-        """Return the place for a table. Raises InputError for one of the dataset or of the project."""
-        target = Path(path).resolve()
+    def free(self, path: str | Path) -> Path:
+        """Return the place for a file, with `~` followed. Raises InputError for one that is only read."""
+        target = Path(path).expanduser().resolve()
         home, source = self._source.home.resolve(), self._source.place
         if target.is_relative_to(home) and target != home / OWN:
             what = f"lies in {home}, where this project is kept"
@@ -125,8 +131,8 @@ class Export:
         elif target.is_file() and self._is_image(target):
             what = "is an image of the dataset"
         else:
-            return Path(path)
-        raise InputError(f"{path} {what}, which an export must not touch; choose another place.")
+            return Path(path).expanduser()
+        raise InputError(f"{path} {what}, which must stay as it is; choose another place.")
 
     def _is_image(self, file: Path) -> bool:
         catalog, name = self._catalog(), file.name.casefold()  # on some disks one file has many spellings

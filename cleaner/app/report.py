@@ -46,9 +46,9 @@ class Shown:
 def write_report(project: Project, path: Path) -> Path:
     """Write the report of a project to `path`, whole or not at all; return it.
 
-    Raises InputError for a place among the images, and for one that can't be written.
+    Raises InputError for a place among the images or of their table, and for one that can't be written.
     """
-    target = path.expanduser().absolute()
+    target = project.export.free(path).absolute()
     if target.resolve().is_relative_to(project.root):
         raise InputError(f"{path} lies in the dataset, which a report must not touch; choose another place.")
     page = render(project, today=datetime.now(timezone.utc))

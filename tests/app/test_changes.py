@@ -500,6 +500,16 @@ def test_every_decision_ever_made_can_be_taken_along(project: Project, tmp_path:
     assert len(lines) == 2
 
 
+@pytest.mark.parametrize("form", ["csv", "folder", "hugging_face"])
+def test_an_export_may_go_to_a_place_below_home(
+    project: Project, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
+    (tmp_path / "ann").mkdir()
+    getattr(project.export, form)("~/out")
+    assert (tmp_path / "ann" / "out").exists()
+
+
 @pytest.mark.parametrize("form", ["csv", "fastai_csv", "decisions"])
 def test_a_table_is_never_written_over_an_image_or_what_the_project_keeps(
     project: Project, form: str, tmp_path: Path
@@ -508,7 +518,7 @@ def test_a_table_is_never_written_over_an_image_or_what_the_project_keeps(
     (tmp_path / "link").symlink_to(project.root, target_is_directory=True)
     before, write = tree(project.root), getattr(project.export, form)
     for place, said in (
-        (project.root / "black" / "001.png", "is an image of the dataset, which an export must not touch"),
+        (project.root / "black" / "001.png", "is an image of the dataset, which must stay as it is"),
         (tmp_path / "link" / "black" / "001.png", "is an image of the dataset"),
         (project.home / "cleaner.db", r"lies in .*\.cleaner, where this project is kept"),
         (project.home / "trash" / "new.csv", "where this project is kept"),

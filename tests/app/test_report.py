@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cleaner import Project
+from cleaner import Project, Table
 from cleaner.app import report
 from cleaner.app.accounts import account, pairs, some_of_each
 from cleaner.app.cli import app
@@ -206,6 +206,18 @@ def test_a_report_takes_the_place_of_the_one_before(project: Project, tmp_path: 
     project.decide(["teddy/planted.png"], "delete")
     assert project.report(tmp_path / "report.html") == written
     assert "1 removed" in Reader(written.read_text(encoding="utf-8")).text
+
+
+def test_a_report_is_not_written_over_the_table_of_the_images(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    photos, table = folder(each=2), tmp_path / "lists" / "list.csv"
+    table.parent.mkdir()
+    table.write_text("path,label\nblack/000.png,black\n")
+    project = Project.open(Table(table, root=photos), home=tmp_path / "kept")
+    with pytest.raises(InputError, match="is the table of this project"):
+        project.report(table)
+    assert table.read_text().startswith("path,label")
 
 
 def test_a_picture_that_is_gone_leaves_an_empty_frame(project: Project) -> None:
