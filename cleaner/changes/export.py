@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TextIO
@@ -53,15 +53,25 @@ def write_table(names: Sequence[str], rows: Iterable[Sequence[object]], path: Pa
 
 @contextmanager
 def text_file(path: Path) -> Iterator[TextIO]:
-    """Open a text file that takes its place only when it is complete and on the disk."""
+    """Open a text file that takes its place only when it is complete and on the disk.
+
+    What is no file, as a pipe or /dev/stdout, takes the text as it comes.
+    """
     if not path.name or path.is_dir():
         raise InputError(f"{str(path)!r} is not a file name; give one, such as cleaned.csv.")
     try:
         with (
-            whole(path, durable=True) as part,
+            _place(path) as part,
             # names that are not valid text are written as the very bytes that the disk has
             part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
         ):
             yield file
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror}; choose another place.") from error
+
+
+def _place(path: Path) -> AbstractContextManager[Path]:
+    """Return where to write: never in place of a device or of a link, which others go on using."""
+    if path.exists() and not path.is_file():
+        return nullcontext(path)
+    return whole(path.resolve(), durable=True)

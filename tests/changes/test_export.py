@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -74,6 +75,20 @@ def test_a_failed_export_leaves_the_former_table_and_no_litter(build, decide, tm
 def test_a_place_that_cannot_be_written_is_named(build, tmp_path):
     with pytest.raises(InputError, match=r"missing.cleaned\.csv can't be written"):
         write_csv(cleaned(build(["cat/1.jpg"]), {}), tmp_path / "missing" / "cleaned.csv")
+
+
+def test_a_pipe_and_a_link_stay_what_they_are(build, tmp_path):
+    rows = [*cleaned(build(["cat/1.jpg"]), {})]
+    file, link, pipe = tmp_path / "cleaned.csv", tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to(file)
+    assert write_csv(rows, link) == link
+    assert (link.is_symlink(), file.is_symlink()) == (True, False)
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as reader:
+        heard = reader.submit(pipe.read_bytes)
+        write_csv(rows, pipe)
+        assert heard.result(30) == file.read_bytes()
+    assert pipe.is_fifo()
 
 
 def test_writing_twice_gives_the_same_bytes(build, tmp_path):
