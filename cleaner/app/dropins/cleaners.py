@@ -74,7 +74,7 @@ class ImageClassifierCleaner(_FastaiGrid):
     def __init__(
         self,
         learn: Any,
-        opts: Sequence[str] = (),
+        opts: Sequence[object] = (),
         height: int = 128,
         width: int = 256,
         max_n: int = 30,
@@ -89,7 +89,7 @@ class ImageClassifierCleaner(_FastaiGrid):
         kept = home_of(Path(learn.path).resolve()) / KEPT_IN if keep_in is None else keep_in
         journal = journal_in(kept, by=by)
         digests = tied(asked.paths, journal=journal)
-        added = tuple(name for name in dict.fromkeys(opts) if name not in asked.predictions.vocab)
+        added = tuple(name for name in dict.fromkeys(map(str, opts)) if name not in asked.predictions.vocab)
         looking = looking_at(
             asked.predictions,
             journal=journal,
@@ -109,7 +109,7 @@ class ImagesCleaner(_FastaiGrid):
 
     def __init__(
         self,
-        opts: Sequence[str] = (),
+        opts: Sequence[object] = (),
         height: int = 128,
         width: int = 256,
         max_n: int = 30,
@@ -117,16 +117,18 @@ class ImagesCleaner(_FastaiGrid):
         keep_in: str | Path = "cleaner-decisions.db",
         by: str | None = None,
     ) -> None:
-        self._opts = tuple(dict.fromkeys(opts))
+        self._opts = tuple(dict.fromkeys(map(str, opts)))
         journal = journal_in(keep_in, by=by)
         super().__init__(self._queue([]), journal=journal, page_size=max_n, side=max(height, width))
         self.fns, self._digests = [], []
 
     def set_fns(self, fns: Sequence[str | Path]) -> None:
-        """Show these files, in this order, as far as they are there."""
-        self.fns = [path for path in dict.fromkeys(map(Path, fns)) if path.is_file()]
-        self._digests = list(tied(self.fns, journal=self._journal))
-        self.show(self._queue(self.fns), round=1)
+        """Show these files, in this order, each once and as far as it is there; `fns` has the place of all."""
+        self.fns = [*map(Path, fns)]
+        shown = [path for path in dict.fromkeys(self.fns) if path.is_file()]
+        digests = dict(zip(shown, tied(shown, journal=self._journal), strict=True))
+        self._digests = [digests.pop(path, "") for path in self.fns]  # a verdict has the first of its places
+        self.show(self._queue(shown), round=1)
 
     def _queue(self, paths: Sequence[Path]) -> Queue:
         labels = [NO_LABEL] * len(paths)

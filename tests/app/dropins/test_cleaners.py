@@ -300,3 +300,24 @@ def test_plain_files_can_be_sorted_into_classes(tmp_path: Path, bears, verdict, 
     verdict(cleaner, cleaner.fns[2], "relabel", "<Delete>")
     verdict(cleaner, cleaner.fns[4], "delete")
     assert (cleaner.delete(), cleaner.change()) == ([4], [(2, "<Delete>")])
+
+
+def test_positions_are_those_of_the_list_that_was_given(bears, verdict, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = sorted((bears.path / "black").iterdir())
+    given = [files[3], files[0], files[3], *files[4:8]]
+    files[0].unlink()
+    cleaner = ImagesCleaner(("cat",))
+    cleaner.set_fns(given)
+    verdict(cleaner, given[0], "relabel", "cat")
+    verdict(cleaner, given[5], "delete")
+    assert (cleaner.fns, cleaner.change(), cleaner.delete()) == (given, [(0, "cat")], [5])
+    assert (cleaner.state["total"], cleaner.values().count("<Keep>")) == (5, 5)
+
+
+def test_classes_may_be_numbers(bears, verdict, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    cleaner = ImagesCleaner((0, 1))
+    cleaner.set_fns(sorted((bears.path / "black").iterdir()))
+    verdict(cleaner, cleaner.fns[2], "relabel", "1")
+    assert cleaner.change() == [(2, "1")]
