@@ -44,6 +44,10 @@ def main() -> None:
     except CleanerError as error:
         typer.echo(plain(str(error)), err=True)
         sys.exit(1)
+    except OSError as error:  # of what no verb asks for itself: the folder one is in, or the output
+        place = error.filename or "The current folder or the output"
+        typer.echo(plain(f"{place} can't be used ({error.strerror}); see to it and start again."), err=True)
+        sys.exit(1)
 
 
 def _say_version(asked: bool) -> None:

@@ -27,8 +27,11 @@ class Event:
 def history(item: str, *, journal: Journal, ledger: Ledger, rounds: Path) -> tuple[Event, ...]:
     """Join the decisions on an image and the changes of its files in the order of time.
 
-    Why somebody decided is what the model of that round saw, as kept in the folder `rounds`.
+    Why somebody decided is what the model of that round saw, as kept in the folder `rounds`. Nothing is known
+    of a name that is not valid text: its file is reported and left out.
     """
+    if item != item.encode("utf-8", "ignore").decode():
+        return ()
     numbers = {result.number: result for result in load_rounds(rounds)}
 
     def seen(number: int) -> str:

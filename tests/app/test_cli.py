@@ -136,6 +136,8 @@ def test_what_is_asked_of_an_image_that_is_not_there_is_an_error(folder) -> None
     for words in (["history", root, "nope"], ["sides", "put", root, "train", "nope"]):
         with pytest.raises(CleanerError, match=r"'nope' is no image of .*, such as 'black/000\.png'"):
             raise _here(*words).exception
+    with pytest.raises(CleanerError, match="is no image of"):
+        raise _here("history", root, "black/caf\udce9.png").exception  # a name as the disk may have it
     nothing = _here("history", root, "black/000.png")
     assert (nothing.exit_code, nothing.stdout) == (0, "")
     assert _here("rank", root, "--top", -1).exit_code == 2
@@ -224,4 +226,14 @@ def test_a_folder_that_is_not_there_is_one_sentence_and_status_1(tmp_path: Path,
     done = _cleaner(verb, tmp_path / "nowhere")
     assert done.returncode == 1
     assert done.stderr.strip().endswith("choose the folder that holds one folder per class.")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_gone_while_one_is_in_it_is_one_sentence(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"rmdir '{gone}' && exec '{sys.executable}' -m cleaner.app.cli plan ."
+    done = subprocess.run(command, shell=True, cwd=gone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("The current folder or the output can't be used (No such file")
     assert "Traceback" not in done.stderr
