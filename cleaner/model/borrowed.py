@@ -172,7 +172,7 @@ def _answers(
     good = np.ones(len(paths), dtype=bool)
     try:
         said, seen = _passes(learn, lists, rows, good, layers=layers)
-    except OSError:  # one damaged file must not hide all others
+    except Exception:  # one damaged file must not hide all others, whatever its decoder raises
         with ThreadPoolExecutor() as threads:
             good[:] = list(threads.map(readable, paths))
         if good.all() or not good.any():

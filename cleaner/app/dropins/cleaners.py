@@ -123,7 +123,7 @@ class ImagesCleaner(_FastaiGrid):
         self.fns, self._digests = [], []
 
     def set_fns(self, fns: Sequence[str | Path]) -> None:
-        """Show these files, in this order, each once and as far as it is there; `fns` has the place of all."""
+        """Show these files, in this order, each once if it is there; `fns` has the place of all."""
         self.fns = [*map(Path, fns)]
         shown = [path for path in dict.fromkeys(self.fns) if path.is_file()]
         digests = dict(zip(shown, tied(shown, journal=self._journal), strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,17 @@ def test_files_that_are_gone_are_left_out_and_damaged_ones_hide_no_others(bears)
     shown = {tile["id"]: tile["sentence"] for tile in tiles(cleaner)}
     assert len(shown) == len(cleaner.fns) == 47
     assert [Path(path).name for path, sentence in shown.items() if sentence] == ["004.png"]
+
+
+def test_a_file_that_announces_too_many_pixels_hides_no_others(bears) -> None:
+    huge = bears.path / "grizzly" / "004.png"
+    data = bytearray(huge.read_bytes())
+    data[16:24] = (60_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    huge.write_bytes(data)
+    cleaner = HeardCleaner(bears.learn, max_n=100)
+    assert [Path(tile["id"]).name for tile in tiles(cleaner) if tile["sentence"]] == ["004.png"]
+    assert len(cleaner.fns) == 48
 
 
 def test_further_classes_can_be_offered(bears, verdict) -> None:
