@@ -41,10 +41,11 @@ def save_round(
     `save_network` writes the network to a path; None for a round without one, as for features.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    with FileLock(folder / ".lock"), contextlib.ExitStack() as unfinished:
         numbered = replace(result, number=_next_number(folder))
         draft = folder / ".draft"
         shutil.rmtree(draft, ignore_errors=True)  # of a program that was killed: the lock is ours
+        unfinished.callback(shutil.rmtree, draft, ignore_errors=True)  # nothing more to do once it is renamed
         draft.mkdir()
         for name in (*_ARRAYS, *_SOME):
             if (array := getattr(predictions, name)) is not None:
