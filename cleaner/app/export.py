@@ -94,14 +94,9 @@ class Export:
         Raises InputError for a place that is taken or can't be written, Refused if the dataset has changed.
         """
         root = self._catalog().root
+        place = Path(path).expanduser()
         return write_folder(
-            self.rows(),
-            Path(path).expanduser(),
-            root=root,
-            link=link,
-            splits=splits,
-            report=report,
-            stopped=stopped,
+            self.rows(), place, root=root, link=link, splits=splits, report=report, stopped=stopped
         )
 
     @watched
@@ -110,9 +105,8 @@ class Export:
     ) -> Path:
         """Write a clean copy, as `folder` does, for `datasets.load_dataset("imagefolder", data_dir=path)`."""
         root = self._catalog().root
-        return write_hugging_face(
-            self.rows(), Path(path).expanduser(), root=root, link=link, report=report, stopped=stopped
-        )
+        place = Path(path).expanduser()
+        return write_hugging_face(self.rows(), place, root=root, link=link, report=report, stopped=stopped)
 
     def _plain_frame(self) -> DataFrame:
         """Return a row for each image, columns as in a Row."""
@@ -122,7 +116,8 @@ class Export:
 
     def free(self, path: str | Path) -> Path:
         """Return the place for a file, with `~` followed. Raises InputError for one that is only read."""
-        target = Path(path).expanduser().resolve()
+        place = Path(path).expanduser()
+        target = place.resolve()
         home, source = self._source.home.resolve(), self._source.place
         if target.is_relative_to(home) and target != home / OWN:
             what = f"lies in {home}, where this project is kept"
@@ -131,7 +126,7 @@ class Export:
         elif target.is_file() and self._is_image(target):
             what = "is an image of the dataset"
         else:
-            return Path(path).expanduser()
+            return place
         raise InputError(f"{path} {what}, which must stay as it is; choose another place.")
 
     def _is_image(self, file: Path) -> bool:

@@ -38,7 +38,7 @@ class Keeper:
 
     def __init__(
         self,
-        folder: Path,
+        folder: str | Path,
         *,
         classes: Sequence[str],
         below: float = BELOW,
@@ -49,7 +49,8 @@ class Keeper:
             raise InputError(f"below is {below}, but must be a probability from 0 to 1.")
         if problem := next(filter(None, map(folder_name_problem, classes)), None):
             raise InputError(f"Pictures can't be kept in folders by class: {problem}.")
-        self.folder, self.below, self.most, self.most_bytes = folder, below, most, most_bytes
+        self.folder = folder = Path(folder).expanduser()
+        self.below, self.most, self.most_bytes = below, most, most_bytes
         self.kept, self.full = 0, False  # by this keeper; whether there was no room for another
         self._classes, self._thread = tuple(classes), threading.Lock()
         try:

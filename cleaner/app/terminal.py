@@ -53,7 +53,7 @@ def rows(lines: Iterable[tuple[str, ...]], *, none: str) -> None:
 def to_csv(place: Path | None, names: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
     """Write a table where one was asked for, and say so."""
     if place:
-        typer.echo(plain(f"Wrote {write_table(names, lines, place)}."), err=True)
+        typer.echo(plain(f"Wrote {write_table(names, lines, place.expanduser())}."), err=True)
 
 
 def say(receipt: Receipt, *, undecided: bool = False) -> None:

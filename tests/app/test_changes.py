@@ -500,16 +500,6 @@ def test_every_decision_ever_made_can_be_taken_along(project: Project, tmp_path:
     assert len(lines) == 2
 
 
-@pytest.mark.parametrize("form", ["csv", "folder", "hugging_face"])
-def test_an_export_may_go_to_a_place_below_home(
-    project: Project, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
-    (tmp_path / "ann").mkdir()
-    getattr(project.export, form)("~/out")
-    assert (tmp_path / "ann" / "out").exists()
-
-
 @pytest.mark.parametrize("form", ["csv", "fastai_csv", "decisions"])
 def test_a_table_is_never_written_over_an_image_or_what_the_project_keeps(
     project: Project, form: str, tmp_path: Path

@@ -165,3 +165,10 @@ def test_a_full_disk_leaves_nothing_half_kept(tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert list((tmp_path / "kept").glob("*/*")) == []
     assert keeper.keep(_picture(1), UNSURE) is not None
+
+
+def test_a_folder_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
+    monkeypatch.chdir(tmp_path)
+    assert Keeper("~/unsure", classes=CLASSES).folder == tmp_path / "ann" / "unsure"
+    assert not (tmp_path / "~").exists()

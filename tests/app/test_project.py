@@ -150,6 +150,16 @@ def test_an_export_is_the_dataset_as_decided(project: Project, tmp_path: Path) -
     assert any(line.startswith("teddy/planted.png,black,teddy") for line in lines)
 
 
+def test_an_export_may_go_home(folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project.open(folder(each=2))
+    (home := tmp_path / "ann").mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    export = project.export
+    places = [export.csv("~/a.csv"), export.fastai_csv("~/b.csv"), export.decisions("~/c.jsonl")]
+    places += [export.folder("~/d"), export.hugging_face("~/e")]
+    assert sorted(places) == sorted(home.iterdir())
+
+
 def test_new_images_join_the_next_round(project: Project) -> None:
     Image.new("RGB", (40, 40), "red").save(project.root / "black" / "new.png")
     project.train(QUICK)
