@@ -14,7 +14,8 @@ from pathlib import Path
 from sqlalchemy import Column, MetaData, Table, Text, delete, insert, select
 
 from cleaner.catalog.digest import digest_of
-from cleaner.errors import CleanerError, UnreadableImage
+from cleaner.catalog.listing import shown
+from cleaner.errors import CleanerError, InputError, UnreadableImage
 from cleaner.review.database import writing
 from cleaner.review.journal import Journal
 from cleaner.types import Strings, strings
@@ -30,7 +31,11 @@ pictures = Table(
 
 
 def tied(paths: Sequence[Path], *, journal: Journal) -> Strings:
-    """Return the digests [N] of files, and clear the verdicts given on other ones of the same names."""
+    """Return the digests [N] of files, and clear the verdicts given on other ones of the same names.
+
+    Raises InputError for a name that is not valid text: no verdict could be kept under it.
+    """
+    _require_text(map(str, paths))
     now = _digests({str(path): path for path in paths})
     _tie(now, journal=journal)
     return strings([now[str(path)] for path in paths])
@@ -40,9 +45,11 @@ class Ties:
     """Ties verdicts to pictures as they are given, for more files than are to be read beforehand.
 
     Only files with a verdict are read: those of `paths` at once, where it is cleared if they are other ones.
+    Raises InputError for a name that is not valid text: no verdict could be kept under it.
     """
 
-    def __init__(self, paths: Iterable[str], *, journal: Journal) -> None:
+    def __init__(self, paths: Sequence[str], *, journal: Journal) -> None:
+        _require_text(paths)
         self._journal, self._folder = journal, Path.cwd()
         standing = journal.standing()
         self._last = max((decision.batch for decision in standing.values()), default=0)
@@ -64,6 +71,11 @@ class Ties:
 def same(path: Path, digest: str) -> bool:
     """Say whether a file is there and still the one with this digest."""
     return path.is_file() and _digest(path) == digest
+
+
+def _require_text(paths: Iterable[str]) -> None:
+    if odd := next((path for path in paths if shown(path) != path), None):
+        raise InputError(f"The name of {shown(odd)} is not valid text; rename the file.")
 
 
 def _tie(now: dict[str, str], *, journal: Journal) -> None:

@@ -172,10 +172,12 @@ def _answers(
     good = np.ones(len(paths), dtype=bool)
     try:
         said, seen = _passes(learn, lists, rows, good, layers=layers)
-    except Exception:  # one damaged file must not hide all others, whatever its decoder raises
+    except Exception as error:  # one damaged file must not hide all others, whatever its decoder raises
         with ThreadPoolExecutor() as threads:
             good[:] = list(threads.map(readable, paths))
-        if good.all() or not good.any():
+        if not good.any():
+            raise InputError("None of this Learner's images can be read; see what its files are.") from error
+        if good.all():
             raise
         said, seen = _passes(learn, lists, rows, good, layers=layers)
     if said.shape[1] != classes or not np.isfinite(said).all():

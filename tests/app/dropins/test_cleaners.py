@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cleaner import ImageClassifierCleaner, ImagesCleaner
+from cleaner import FileDeleter, ImageClassifierCleaner, ImagesCleaner, ReviewGrid
 from cleaner.errors import InputError
 from tests.support.stage import HeardGrid
 
@@ -296,6 +298,27 @@ def test_a_file_that_announces_too_many_pixels_hides_no_others(bears) -> None:
     cleaner = HeardCleaner(bears.learn, max_n=100)
     assert [Path(tile["id"]).name for tile in tiles(cleaner) if tile["sentence"]] == ["004.png"]
     assert len(cleaner.fns) == 48
+
+
+def test_a_learner_none_of_whose_images_can_be_read_is_refused_in_a_sentence(bears) -> None:
+    for file in bears.path.rglob("*.png"):
+        file.write_bytes(b"no picture")
+    with pytest.raises(InputError, match="None of this Learner's images can be read"):
+        ImageClassifierCleaner(bears.learn)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other disks take valid text only")
+def test_a_name_that_is_no_text_is_refused_in_a_sentence(bears, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path(os.fsdecode(os.fsencode(bears.path) + b"/black/caf\xe9.png"))
+    shutil.copy(bears.path / "black" / "003.png", file)
+    for show in (
+        lambda: ImagesCleaner(("cat",)).set_fns([file]),
+        lambda: FileDeleter([file]),
+        lambda: ReviewGrid([file], ["black"]),
+    ):
+        with pytest.raises(InputError, match=r"caf\\udce9\.png is not valid text; rename the file"):
+            show()
 
 
 def test_further_classes_can_be_offered(bears, verdict) -> None:
