@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cleaner.catalog.columns import ADDED, own, text
-from cleaner.catalog.table import SPLIT_WORDS, Written
+from cleaner.catalog.table import Written, split_words
 from cleaner.changes.cleaned import Row
 from cleaner.errors import Refused
 
@@ -36,6 +36,6 @@ def _cell(table: Written, name: str, row: Row, classes: dict[str, Any]) -> Any:
     cell = table.columns[name][table.rows[row.path]]
     if name == table.roles.label:
         return classes.get(row.label, row.label)
-    if name == table.roles.split and SPLIT_WORDS.get(text(cell).strip().lower()) != row.split:
+    if name == table.roles.split and split_words(name).get(text(cell).strip().lower()) != row.split:
         return row.split
     return cell if text(cell) else None

@@ -25,7 +25,8 @@ PATHS = (
 )
 LABELS = ("label", "labels", "class", "category", "target", "tag", "tags", "y")
 ADDED = ("given_label", "decision", "id")  # what an export of the cleaned table has at its end
-SPLITS = ("split", "subset", "set", "fold", "is_valid")
+NUMBERED = ("subset", "set", "fold")  # where they hold numbers, these are parts to be left out in turn
+SPLITS = ("split", *NUMBERED, "is_valid")
 LOOKED_AT = 200  # rows from which the columns are guessed
 DELIMITERS = "|;,"
 
@@ -68,7 +69,7 @@ def roles(
             f"{name} has no column of image files that is recognised; {_has(columns)}. Rename the right one "
             "to 'path', or name it once: with path_col=… in Python, or cleaner verify --path-col …"
         )
-    split = split or next((c for c in columns if c.lower() in SPLITS and c not in (path, label)), None)
+    split = split or next((c for c in _split_columns(columns) if c not in (path, label)), None)
     label = label or _label_column(columns, without={path, split})
     if label is None:
         raise InputError(
@@ -101,9 +102,19 @@ def _path_column(columns: Columns, *, is_file: Callable[[str], bool]) -> str | N
     return next((column for column in order if column.lower() in PATHS), None)
 
 
+def _split_columns(columns: Columns) -> list[str]:
+    return [c for c in columns if c.lower() in SPLITS and not (c.lower() in NUMBERED and _counts(columns[c]))]
+
+
+def _counts(cells: Sequence[Any]) -> bool:
+    return all(text(cell).isdigit() for cell in cells if text(cell))
+
+
 def _label_column(columns: Columns, *, without: set[str | None]) -> str | None:
     left = [
-        c for c in own(columns) if c not in without and c and not c.startswith("Unnamed:")
+        c
+        for c in own(columns)
+        if c and c not in without and c.lower() not in NUMBERED and not c.startswith("Unnamed:")
     ]  # pandas' index
     named = sorted((c for c in left if c.lower() in LABELS), key=lambda c: LABELS.index(c.lower()))
     if not named and len(left) > 1:

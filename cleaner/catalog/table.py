@@ -17,6 +17,7 @@ from cleaner.types import Finding, Split
 
 FILES = (".csv", ".tsv", ".parquet")
 SPLIT_WORDS: dict[str, Split] = GIVEN_SPLITS | {"dev": "valid", "true": "valid", "false": "train"}
+FLAGS: dict[str, Split] = {"1": "valid", "0": "train"}  # of a column is_valid
 WEB = ("http://", "https://")
 
 
@@ -94,6 +95,10 @@ def list_table(table: Table, *, root: Path) -> Listing:
     columns, found = _read(table)
     require_one_label(columns[found.label], name=table.name, column=found.label)
     labels = [text(cell).strip() for cell in columns[found.label]]
+    if odd := next((label for label in set(labels) if shown(label) != label), None):
+        raise InputError(
+            f"The label {shown(odd)} in {table.name} is not valid text; save the table in UTF-8."
+        )
     splits = _splits(columns, found, name=table.name)
     said = Finding("", "columns", 0.0, found.sentence(table.name))
     rows, findings = _usable(columns, found, labels=labels, table=table, root=root)
@@ -186,15 +191,21 @@ def _is_file(cell: str, table: Table) -> bool:
 def _splits(columns: Columns, found: Roles, *, name: str) -> list[Split | None] | None:
     if found.split is None:
         return None
+    known = split_words(found.split)
     words = [text(cell).strip().lower() for cell in columns[found.split]]
-    unknown = Counter(word for word in words if word and word not in SPLIT_WORDS)
+    unknown = Counter(word for word in words if word and word not in known)
     if unknown:
         word = unknown.most_common(1)[0][0]
         raise InputError(
             f"The column {found.split!r} of {name} says {word!r}; a split is train, valid or test. Change "
             "it, or name another column once: with split_col=… in Python, or cleaner verify --split-col …"
         )
-    return [SPLIT_WORDS.get(word) for word in words]
+    return [known.get(word) for word in words]
+
+
+def split_words(column: str) -> dict[str, Split]:
+    """Map what a column of splits may say, in small letters, to the split."""
+    return SPLIT_WORDS | FLAGS if column.lower() == "is_valid" else SPLIT_WORDS
 
 
 def _read(table: Table) -> tuple[Columns, Roles]:
@@ -254,13 +265,15 @@ def _parquet(file: Path) -> Columns:
 
 def _delimited(file: Path) -> Columns:
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-        first = lines.readline()
+        first = next((line for line in lines if line.strip()), "")
+        if "\0" in first:
+            raise InputError(f"{file.name} is not a table in UTF-8; save it in that encoding.")
         lines.seek(0)
         delimiter = max("\t" if file.suffix.lower() == ".tsv" else ",;\t", key=first.count)
-        rows = csv.reader(lines, delimiter=delimiter)
+        rows = (row for row in csv.reader(lines, delimiter=delimiter) if row)
         try:
             header = [name.strip() for name in next(rows, [])]
-            cells = [row for row in rows if row]
+            cells = [*rows]
         except csv.Error as error:
             raise InputError(f"{file.name} can't be read as a table ({error}).") from error
     if len(set(header)) < len(header):

@@ -132,8 +132,23 @@ def test_a_column_of_splits_is_respected_and_empty_cells_go_by_content(folder) -
     frame = pd.DataFrame(
         [[*row, n % 2 == 0] for n, row in enumerate(_rows(root))], columns=["f", "y", "is_valid"]
     )
-    by_flag, _ = _scan(Table(frame, root=root))
-    assert (by_flag.splits == "valid").sum() == 12
+    for flags in (frame, frame.astype({"is_valid": int})):
+        by_flag, _ = _scan(Table(flags, root=root))
+        assert (by_flag.splits == "valid").sum() == 12
+
+
+def test_blank_lines_above_a_table_are_no_columns(folder) -> None:
+    root = folder()
+    file = _write(root / "labels.csv", [["path", "label"], *_rows(root)])
+    file.write_text("\n\n" + file.read_text().replace(",", ";"))
+    assert len(list_table(Table(file), root=root).paths) == len(_rows(root))
+
+
+def test_numbered_folds_are_no_split(folder) -> None:
+    root = folder()
+    rows = [[*row, n % 5] for n, row in enumerate(_rows(root))]
+    listing = list_table(Table(_write(root / "labels.csv", [["file", "breed", "fold"], *rows])), root=root)
+    assert (listing.splits, listing.labels) == (None, [label for _, label, _ in rows])
 
 
 @pytest.mark.parametrize(
@@ -192,6 +207,8 @@ def test_other_tables_that_can_not_be_used_are_refused_in_a_sentence(tmp_path) -
         "away.csv": (b"path,label\nnot/there.png,x\n", r"None of the 1 files in the column 'path'"),
         "odd.parquet": (b"PAR1 no", "not a Parquet file"),
         "words.csv": (b"one,two\nthree,four\n", "no column of image files"),
+        "excel.csv": ("path,label\nthere.png,x\n".encode("utf-16"), "not a table in UTF-8"),
+        "latin.csv": (b"path,label\nthere.png,caf\xe9\n", r"caf\\udce9 in latin.csv is not valid text"),
         "bare.csv": (b"there.png,x\nother.png,y\n", "begins with the image 'there.png' where"),
     }
     (tmp_path / "there.png").touch()
