@@ -59,6 +59,8 @@ def text_file(path: Path) -> Iterator[TextIO]:
     """
     if not path.name or path.is_dir():
         raise InputError(f"{str(path)!r} is not a file name; give one, such as cleaned.csv.")
+    if path.is_symlink() and path.is_file() and path.is_relative_to("/dev"):  # the output, sent to a file
+        raise InputError(f"{path} leads to {path.resolve()} just now; give that name instead.")
     try:
         with (
             _place(path) as part,

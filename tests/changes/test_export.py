@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +91,18 @@ def test_a_pipe_and_a_link_stay_what_they_are(build, tmp_path):
         write_csv(rows, pipe)
         assert heard.result(30) == file.read_bytes()
     assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux' /dev/fd")
+def test_an_output_that_is_sent_to_a_file_is_not_written_over(build, tmp_path):
+    file = tmp_path / "all.csv"
+    file.write_text("before\n")
+    with (
+        file.open("a") as output,
+        pytest.raises(InputError, match=r"leads to .*all\.csv just now; give that name"),
+    ):
+        write_csv(cleaned(build(["cat/1.jpg"]), {}), Path(f"/dev/fd/{output.fileno()}"))
+    assert file.read_text() == "before\n"
 
 
 def test_writing_twice_gives_the_same_bytes(build, tmp_path):
