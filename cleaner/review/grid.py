@@ -6,6 +6,7 @@ reaches the disk, and no pixel ever lies in a trait.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -82,6 +83,7 @@ class QueueGrid(Talking):
         self._findings = findings
         self._neighbours = neighbours
         self._pages = Pages(queue, page_size=page_size, round=round, epoch=0)
+        self._changing = threading.Lock()  # the pages: shown by one thread, dealt by another
         self._found: dict[int, Found] = {}
         self._chosen: frozenset[str] = frozenset()
         self._sender = self.threads(1, name="cleaner-page")
@@ -101,11 +103,12 @@ class QueueGrid(Talking):
 
     def show(self, queue: Queue, *, round: int, deal: Deal | None = None) -> None:
         """Replace the queue, for a new round; the view opens at the first page with an undecided image."""
-        before, self._deal = self._pages, deal
-        issues = by_item(self._findings())
-        self._pages = Pages(
-            queue, page_size=before.page_size, round=round, epoch=before.epoch + 1, issues=issues
-        )
+        before, issues = self._pages, by_item(self._findings())
+        with self._changing:
+            self._deal = deal
+            self._pages = Pages(
+                queue, page_size=before.page_size, round=round, epoch=before.epoch + 1, issues=issues
+            )
         self._found.clear()
         self.narrow((), name="")
         standing = self._journal.standing()
@@ -216,10 +219,11 @@ class QueueGrid(Talking):
 
     def _dealt(self, pages: Pages, number: int) -> Pages:
         """Fix what lies on a page before it is shown; the rest of the queue may come in another order."""
-        if self._deal is None or pages.epoch != self._pages.epoch:
-            return pages
-        self._pages = replace(pages, queue=self._deal(pages.rows_of(number)))
-        return self._pages
+        with self._changing:
+            if self._deal is None or pages.epoch != self._pages.epoch:
+                return pages
+            self._pages = replace(pages, queue=self._deal(pages.rows_of(number)))
+            return self._pages
 
     def _send_found(self, pages: Pages, request: int | None, ask: protocol.AskFind) -> None:
         """Look for images, keep what was found under a number, and send how much it is."""

@@ -529,3 +529,25 @@ def test_each_choice_is_told_apart_from_the_one_before(grid: HeardGrid) -> None:
     with pytest.raises(InputError, match="None of these"):
         grid.narrow(["nowhere.jpg"], name="from the map")
     assert grid.chosen_items == {"8.jpg"}
+
+
+def test_a_page_that_is_being_dealt_does_not_bring_back_the_queue_before(journal: Journal) -> None:
+    """Verdicts would be kept under the round of before, on pictures that nobody is shown any more."""
+    dealing, shown = threading.Event(), threading.Event()
+
+    def slow(_: range) -> Queue:
+        dealing.set()
+        shown.wait(0.5)
+        return a_queue(8)
+
+    grid = HeardGrid(a_queue(8), journal=journal, picture=picture, page_size=4, round=1, deal=slow)
+    asking = threading.Thread(target=grid.ask, args=("page",), kwargs={"page": 1})
+    asking.start()
+    assert dealing.wait(20)
+    grid.show(a_queue(3), round=2)
+    shown.set()
+    asking.join(20)
+    grid.ask("decide", verdicts=[keep("0.jpg")])
+    assert grid.state["epoch"] == grid.ask("page", page=0)[0]["epoch"] == 2
+    assert journal.standing()["0.jpg"].round == 2
+    grid.close()
