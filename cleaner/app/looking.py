@@ -80,7 +80,12 @@ class Looking:
         return self.dealer.outlook(upcoming=upcoming)
 
     def suggestions(self, identity: str) -> tuple[tuple[str, float], ...]:
-        """Return up to five classes an image may be of, with their probabilities, best first."""
+        """Return up to five classes an image may be of, with their probabilities, best first.
+
+        None of an image that was not scored: it may have left before.
+        """
+        if identity not in self.rows:
+            return ()
         with self._lock:
             return self._order.suggestions(identity)
 

@@ -258,7 +258,10 @@ class QueueGrid(Talking):
 
 
 def _rows(pages: Pages, shown: Pages | Found, *, page: int) -> Sequence[int]:
-    """Return the places in the queue that one page shows, of the whole queue or of what a filter found."""
+    """Return the places in the queue that one page shows, of the whole queue or of what a filter found.
+
+    What has left the queue since a filter found it is left out.
+    """
     if isinstance(shown, Pages):
         return shown.rows_of(page)
-    return [pages.rows[item] for item in shown.ids_of(page)]
+    return [pages.rows[item] for item in shown.ids_of(page) if item in pages.rows]

@@ -16,6 +16,7 @@ from cleaner.app.panels.desk import Desk
 from cleaner.app.panels.review import Review
 from cleaner.app.rounds import round_folder
 from tests.support.images import planted_error
+from tests.support.stage import HeardGrid
 from tests.support.weights import write_weights
 
 
@@ -215,3 +216,22 @@ def test_the_pictures_most_like_one_are_shown_by_a_key_of_the_grid(project: Proj
     grid._handle_custom_msg({"kind": "near", "request": 1, "id": "grizzly/000.png"}, [])
     assert grid.chosen_items == {"grizzly/000.png", *near} & set(project.queue().ids)
     assert grid.chosen["name"] == "most like one picture"
+
+
+def test_a_grid_shows_its_pages_also_after_a_round_in_another_window_that_knows_fewer_images(
+    project: Project,
+) -> None:
+    grid = HeardGrid(
+        project.queue(),
+        journal=project.journal,
+        picture=project.picture,
+        suggestions=lambda identity: project.looking.suggestions(identity),
+    )
+    other, gone = Project.open(project.root), project.queue().ids[0]
+    (project.root / gone).unlink()
+    other.train(project.rounds[0].config)
+    answer, _ = grid.ask("page", page=0)
+    tile = next(tile for tile in answer["tiles"] if tile["id"] == gone)
+    assert "can't be read" in tile["sentence"]
+    assert project.looking.suggestions(gone) == ()
+    grid.close()

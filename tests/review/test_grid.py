@@ -551,3 +551,13 @@ def test_a_page_that_is_being_dealt_does_not_bring_back_the_queue_before(journal
     assert grid.state["epoch"] == grid.ask("page", page=0)[0]["epoch"] == 2
     assert journal.standing()["0.jpg"].round == 2
     grid.close()
+
+
+def test_a_filters_page_leaves_out_what_has_left_the_queue_since(journal: Journal) -> None:
+    left = a_queue(8).take(np.arange(1, 8))
+    grid = HeardGrid(a_queue(8), journal=journal, picture=picture, page_size=4, deal=lambda _: left)
+    answer = found(grid, given="cat")
+    assert ids_on(grid, 0, answer["found"]) == ["0.jpg", "3.jpg", "6.jpg"]
+    grid.ask("page", page=1)
+    assert ids_on(grid, 0, answer["found"]) == ["3.jpg", "6.jpg"]
+    grid.close()
