@@ -47,7 +47,7 @@ class Sketches:
         if missing := self._rows.missing(catalog.digests):
             self._look(catalog, missing, report=report, stopped=stopped)
         self._rows.compact(catalog.digests)
-        return Sketched(self._rows.take(catalog.digests))
+        return Sketched(self._rows.take(catalog.digests), catalog.digests)
 
     def _look(self, catalog: Catalog, missing: list[int], *, report: Report, stopped: Stop) -> None:
         paths, started = [str(catalog.paths[row]) for row in missing], time.monotonic()
@@ -75,8 +75,8 @@ class Sketches:
 class Sketched:
     """The sketches of N images: small grey pictures, what they look like to the last pixel, how sharp."""
 
-    def __init__(self, rows: CachedRows) -> None:
-        self._rows = rows
+    def __init__(self, rows: CachedRows, digests: Strings) -> None:
+        self._rows, self._digests = rows, digests
 
     @cached_property
     def grey(self) -> Pixels:
@@ -87,10 +87,11 @@ class Sketched:
     def looks(self) -> Strings:
         """A digest of the decoded pixels of each image, [N]: the same in every container.
 
-        Of a large JPEG as it is decoded at a part of its size.
+        Of a large JPEG as it is decoded at a part of its size; of a blank sketch, the digest of the file.
         """
         kept = self._rows[:][:, SIDE * SIDE : SIDE * SIDE + DIGEST]
-        return strings([row.tobytes().hex() for row in kept])
+        rows = zip(kept, self._digests, strict=True)
+        return strings([row.tobytes().hex() if row.any() else digest for row, digest in rows])
 
     @cached_property
     def sharpness(self) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections import defaultdict
@@ -71,6 +72,21 @@ def test_a_copy_is_found_among_the_same_pixels_in_many_files(root: Path) -> None
     groups = dict(zip(project.catalog.ids, known_copies(project.home, project.catalog.digests), strict=True))
     assert len({group for item, group in groups.items() if item.startswith(("owl/02", "owl/small"))}) == 1
     assert groups["owl/02.png"] != groups["owl/04.png"]
+
+
+def test_what_a_failing_disk_no_longer_shows_is_not_taken_for_copies(root: Path) -> None:
+    project = Project.open(root)
+    project.verify()
+    shutil.rmtree(project.home / "sketches")
+    (project.home / "copies.json").unlink()
+    for name in ("08.png", "10.png"):
+        file = root / "owl" / name
+        stamp = file.stat()
+        file.write_bytes(bytes(stamp.st_size))
+        os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    told = {finding.item for finding in project.verify()}
+    assert "owl/00.png" in told
+    assert not told & {"owl/08.png", "owl/10.png"}
 
 
 def test_the_largest_of_several_copies_is_the_one_to_keep(root: Path) -> None:

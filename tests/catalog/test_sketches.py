@@ -55,6 +55,13 @@ def test_what_has_vanished_since_has_a_blank_sketch(root: Path, tmp_path: Path) 
     assert (deviations == 0).tolist() == [False, False, False, True]
 
 
+def test_blank_sketches_do_not_look_alike(root: Path, tmp_path: Path) -> None:
+    catalog, _ = scan(root)
+    for path in catalog.paths:
+        (root / path).unlink()
+    assert len(set(Sketches(tmp_path / "sketches").of(catalog).looks)) == len(catalog)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe is what hangs")
 def test_a_stop_keeps_the_sketches_made_so_far(root: Path, tmp_path: Path) -> None:
     catalog, _ = scan(root)
