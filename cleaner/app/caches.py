@@ -42,8 +42,8 @@ class Job:
 
     @property
     def workplace(self) -> Path:
-        """The folder in which a training keeps its state until its round is kept."""
-        return self.home / "training"
+        """See `workplace_of`."""
+        return workplace_of(self.home)
 
     def squares(self, side: int) -> Pixels:
         """Return all images decoded, uint8 [N, side, side, 3]; the cache keeps within CLEANER_CACHE_GB."""
@@ -87,6 +87,11 @@ class Job:
                 ):
                     cache.add(digests[some], block)
             return Standardised(cache.take(digests))
+
+
+def workplace_of(home: Path) -> Path:
+    """Return the folder in which a training of a project keeps its state until its round is kept."""
+    return home / "training"
 
 
 def _limit() -> int:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from cleaner.app.caches import Job
+from cleaner.app.caches import Job, workplace_of
 from cleaner.app.engine import Outcome, outcome_of, train_full, train_quick
 from cleaner.app.rounds import save_round
-from cleaner.app.underway import told
+from cleaner.app.underway import forget, told
 from cleaner.errors import DISK_FULL, Refused, TrainingError
 from cleaner.types import Round
 
@@ -102,6 +102,13 @@ def training_elsewhere(home: Path) -> str | None:
 def ask_to_stop(home: Path) -> None:
     """Ask the training that runs, if any, to stop at its next step."""
     _stop_file(home).touch()
+
+
+def drop_killed(home: Path) -> None:
+    """Forget a training that was killed, and what it would go on from. Raises Refused while one runs."""
+    with _alone(home, patience=PATIENCE):
+        forget(home)
+        shutil.rmtree(workplace_of(home), ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ def underway(home: Path) -> Underway | None:
 
 
 def forget(home: Path) -> None:
-    """Forget a training that was killed."""
+    """Forget what a training that was killed told last."""
     _file(home).unlink(missing_ok=True)
 
 

@@ -7,8 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from cleaner.app.training import drop_killed
 from cleaner.app.underway import forget, told, underway
+from cleaner.errors import Refused
 from cleaner.progress import Progress, quiet
 from cleaner.types import Epoch, TrainConfig
 
@@ -48,6 +51,19 @@ def test_a_training_that_fails_leaves_nothing_but_one_that_is_killed_does(tmp_pa
     assert left.progress.epochs == FAR.epochs
     forget(tmp_path)
     assert underway(tmp_path) is None
+
+
+def test_a_killed_training_is_forgotten_with_all_it_would_go_on_from(tmp_path: Path) -> None:
+    """Or the next one with the same settings would go on with it, although somebody chose to start anew."""
+    _kill(tmp_path, CONFIG)
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "0.state").touch()
+    with FileLock(tmp_path / "training.lock"), pytest.raises(Refused, match="running in another window"):
+        drop_killed(tmp_path)
+    assert (tmp_path / "training" / "0.state").exists()
+    drop_killed(tmp_path)
+    assert underway(tmp_path) is None
+    assert not (tmp_path / "training").exists()
 
 
 def test_a_quick_look_leaves_what_a_killed_full_training_told(tmp_path: Path) -> None:

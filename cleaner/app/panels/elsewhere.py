@@ -12,7 +12,8 @@ from cleaner.app.panels.desk import Desk
 from cleaner.app.panels.parts import block, button, sentence
 from cleaner.app.plots import curves
 from cleaner.app.project import Project
-from cleaner.app.underway import Underway, forget, underway
+from cleaner.app.training import drop_killed
+from cleaner.app.underway import Underway, underway
 from cleaner.app.words import progress_line
 from cleaner.errors import CleanerError
 from cleaner.types import TrainConfig
@@ -119,5 +120,9 @@ class Elsewhere:
             self._said.value = sentence(str(error), tone="warn")
 
     def _on_drop(self) -> None:
-        forget(self._desk.project.home)
+        try:
+            drop_killed(self._desk.project.home)
+        except CleanerError as error:
+            self._said.value = sentence(str(error), tone="warn")
+            return
         self._desk.changed()
