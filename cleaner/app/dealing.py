@@ -15,7 +15,7 @@ from cleaner.ranking.stopping import Outlook, outlook
 from cleaner.review.deck import Card, Deck
 from cleaner.types import Queue, Standing
 
-DRAWN = 0.1  # of a page: 2 of 20 by chance are what lets one say how much is left
+DRAWN = 0.1  # of all that is dealt: 2 of 20 by chance are what lets one say how much is left
 
 
 @dataclass(eq=False)
@@ -67,14 +67,17 @@ class Dealer:
     def _cards(
         self, queue: Queue, places: Sequence[int], known: set[str], cards: Sequence[Card]
     ) -> list[Card]:
-        """Choose for some places: the order's choice first, then as many by chance from all that is left."""
+        """Choose for some places: the order's choice first, then as many by chance from all that is left.
+
+        How many is left to chance too where DRAWN of the places is no whole number: small pages have some.
+        """
         stored = _stored_places(queue, cards)
         decided = self.standing()
-        many = round(DRAWN * len(places))
+        many = int(DRAWN * len(places) + self.random.random())
         ranked = [queue.ids[place] for place in places[: len(places) - many]]
         taken = known.union(ranked)
         pool = [item for item in queue.ids if item not in taken and item not in decided]
-        if len(pool) < many:  # too few are left for chance to say anything of them
+        if len(pool) <= many:  # too few are left for chance to say anything of them
             return [Card(stored(place), queue.ids[place]) for place in places]
         drawn = [pool[n] for n in self.random.choice(len(pool), many, replace=False)]
         by_chance = {places[n] for n in self.random.choice(len(places), many, replace=False)}

@@ -74,6 +74,16 @@ def test_a_page_is_the_head_of_the_order_and_two_by_chance_among_them(desk: Desk
     assert page[-2:] != sorted(drawn), "they are not told by their place"
 
 
+@pytest.mark.parametrize("size", [3, 5, 24])
+def test_a_tenth_is_drawn_by_chance_however_small_the_pages(desk: Desk, size: int) -> None:
+    """Without any drawn nothing could ever be said of what is left."""
+    for start in range(0, 120, size):
+        desk.dealer.deal(range(start, start + size))
+    cards = desk.dealer.deck.cards()
+    assert len(cards) == 120
+    assert 5 <= sum(card.drawn for card in cards) <= 20
+
+
 def test_a_page_in_view_does_not_jump_and_what_is_not_dealt_re_ranks(desk: Desk) -> None:
     first = desk.page(0)
     desk.ids.reverse()
