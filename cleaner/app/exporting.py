@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleaner.app.caches import Job
-from cleaner.app.compare import cleaned_labels, compare
+from cleaner.app.compare import cleaned_labels, compare, with_todays_names
 from cleaner.app.engine import asked_of, load_library, network_of, quiet_import
 from cleaner.app.exported import GRAPH, LEARNER, WEIGHTS, check_place, write_export
 from cleaner.app.finished import FinishedModel
@@ -150,7 +150,7 @@ def _of_round(result: Round) -> dict[str, Any]:
 def _of_source(source: Provenance) -> dict[str, Any]:
     result, catalog = source.result, source.job.catalog
     labels = cleaned_labels(catalog, source.standing)
-    said = load_predictions(source.job.home / "rounds", result=result)
+    said = with_todays_names(load_predictions(source.job.home / "rounds", result=result), catalog=catalog)
     (rates,) = compare({result.number: said}, cleaned=labels, original=labels).rates
     return {
         "metrics": {

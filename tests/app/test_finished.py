@@ -98,6 +98,16 @@ def test_a_model_asked_by_torch_keeps_quiet_about_other_libraries(exported: Path
     assert done.stderr == ""
 
 
+def test_a_class_folder_renamed_since_its_round_is_no_mistake_of_the_model(
+    project: Project, tmp_path: Path
+) -> None:
+    again = Project.open(shutil.copytree(project.root, tmp_path / "photos"))
+    (again.root / "teddy").rename(again.root / "bear")
+    again.verify()
+    about = load_model(again.export_model(tmp_path / "model")).info
+    assert about["metrics"]["error_rate_on_cleaned_labels"] == pytest.approx(project.rounds[0].error_rate)
+
+
 def test_the_description_says_what_the_model_is_and_where_it_comes_from(
     project: Project, exported: Path
 ) -> None:
