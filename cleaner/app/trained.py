@@ -41,11 +41,12 @@ class Trained(ABC):
 
     def predictions(self, number: int | None = None) -> Predictions:
         """Return what the network of a round says of every image, by default of the last round."""
-        return load_predictions(self.home / "rounds", result=one_of(self.rounds, number))
+        return self._said_in(one_of(self.rounds, number))
 
     def interpret(self, number: int | None = None) -> Interpretation:
         """Say what a round's model confuses with what, on held-out images; by default the last round."""
-        return interpret(self.predictions(number), epochs=one_of(self.rounds, number).epochs)
+        result = one_of(self.rounds, number)
+        return interpret(self._said_in(result), epochs=result.epochs)
 
     @watched
     def model(self, number: int | None = None, *, report: Report = shown) -> FinishedModel:
@@ -71,11 +72,9 @@ class Trained(ABC):
 
     def compare(self) -> Comparison:
         """Compare all rounds of the last one's mode on the same held-out images, on both kinds of labels."""
-        catalog = self.catalog
-        seen = {r.number: with_todays_names(self.predictions(r.number), catalog=catalog) for r in self.rounds}
-        alike = {
-            r.number: seen[r.number] for r in self.rounds if r.config.mode == self.rounds[-1].config.mode
-        }
+        catalog, rounds = self.catalog, self.rounds  # once: a training may end meanwhile
+        seen = {r.number: with_todays_names(self._said_in(r), catalog=catalog) for r in rounds}
+        alike = {r.number: seen[r.number] for r in rounds if r.config.mode == rounds[-1].config.mode}
         cleaned = cleaned_labels(catalog, self.decisions())
         return compare(alike, cleaned=cleaned, original=first_labels(seen))
 
@@ -91,6 +90,9 @@ class Trained(ABC):
     def training_elsewhere(self) -> str | None:
         """Say in a sentence that a training of this project runs, here or in another window; None if not."""
         return training_elsewhere(self.home)
+
+    def _said_in(self, result: Round) -> Predictions:
+        return load_predictions(self.home / "rounds", result=result)
 
     def _job(self, config: TrainConfig | None, *, report: Report = quiet, stopped: Stop = never) -> Job:
         confirmed = trusted(self.catalog, self.decisions())

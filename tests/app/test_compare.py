@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from cleaner.app.compare import (
     with_todays_names,
 )
 from cleaner.app.panels.compare import comparison_view
+from cleaner.app.rounds import load_predictions, save_round
 from cleaner.catalog.scan import scan
-from cleaner.types import Action, Decision, Predictions, strings
+from cleaner.types import Action, Decision, Predictions, Round, strings
+from tests.support.rounds import round_without_training
 
 VOCAB = ("cat", "dog")
 
@@ -177,3 +180,17 @@ def test_a_class_whose_folder_was_renamed_is_the_same_class(folder) -> None:
     assert with_todays_names(said, catalog=parted).vocab == ("black", "grizzly", "teddy")
     merged = replace(after, labels=np.minimum(after.labels, 1))
     assert with_todays_names(said, catalog=merged).vocab == ("black", "grizzly", "teddy")
+
+
+def test_a_round_that_ends_while_others_are_compared_is_left_out(folder, monkeypatch) -> None:
+    project = round_without_training(folder())
+    (first,) = project.rounds
+
+    def slowly(rounds: Path, *, result: Round) -> Predictions:
+        said = load_predictions(rounds, result=result)
+        save_round(result, said, folder=rounds)  # in another window
+        return said
+
+    monkeypatch.setattr("cleaner.app.trained.load_predictions", slowly)
+    assert [rates.round for rates in project.compare().rates] == [first.number]
+    assert len(project.rounds) == 2
