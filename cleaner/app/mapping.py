@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,10 +37,11 @@ class RoundMap:
     def __init__(self, project: Project, *, grid: QueueGrid) -> None:
         self._project, self._grid = project, grid
         self._task: Task[Floats] | None = None
+        self._changing = threading.Lock()  # what is on the map: shown by one thread, arranged by another
         queue = self._look()
         self.view = ReviewMap(
             queue,
-            self._placed(queue, overview(self._vectors)),
+            _placed(queue, overview(self._vectors), rows=self._rows),
             standing=project.decisions(),
             picture=project.picture,
             choose=lambda items: grid.narrow(items, name=CHOSEN),
@@ -53,9 +56,9 @@ class RoundMap:
         """Show what there is to look at now: another round, or labels that were applied."""
         self._stop()
         queue = self._look()
-        self.view.show(
-            queue, self._placed(queue, overview(self._vectors)), standing=self._project.decisions()
-        )
+        places = _placed(queue, overview(self._vectors), rows=self._rows)
+        with self._changing:
+            self.view.show(queue, places, standing=self._project.decisions())
         self.view.pick(self._grid.chosen_items)
         self._arrange()
 
@@ -68,15 +71,12 @@ class RoundMap:
         self._vectors, self._rows = looking.vectors(), looking.rows
         return looking.dealer.queue()
 
-    def _placed(self, queue: Queue, places: Floats) -> Floats:
-        rows = np.array([self._rows[identity] for identity in queue.ids], dtype=np.intp)
-        return np.ascontiguousarray(places[rows])
-
     def _arrange(self) -> None:
         """Look for better places in the background, or take those that are kept."""
         if self._task is not None and self._task.running:
             return
-        vectors, queue, folder = self._vectors, self.view.queue, self._project.home / "maps"
+        vectors, rows, queue = self._vectors, self._rows, self.view.queue
+        folder = self._project.home / "maps"
 
         def work(report: Report, stopped: Stop) -> Floats:
             kept = kept_places(vectors, folder=folder)
@@ -88,10 +88,12 @@ class RoundMap:
 
         def ended(task: Task[Floats]) -> None:
             self.view.work = ""
-            if self.view.queue is not queue:  # others are on the map by now
+            with self._changing:
+                others = self.view.queue is not queue  # are on the map by now
+                if task.result is not None and not others:
+                    self.view.arranged(_placed(queue, task.result, rows=rows))
+            if others:
                 self._arrange()
-            elif task.result is not None:
-                self.view.arranged(self._placed(queue, task.result))
 
         self._task = Task(work, on_progress=self._tell, on_end=ended)
 
@@ -113,6 +115,11 @@ def beside(project: Project, *, grid: QueueGrid | None = None) -> widgets.HBox:
         return widgets.HBox([view])
     shown.layout.flex = "2 1 560px"
     return widgets.HBox([shown, view], layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start"))
+
+
+def _placed(queue: Queue, places: Floats, *, rows: Mapping[str, int]) -> Floats:
+    """Return the places of a queue's images, from those of all [N, 2] and the row of each id."""
+    return np.ascontiguousarray(places[[rows[identity] for identity in queue.ids]])
 
 
 def kept_places(vectors: Pixels, *, folder: Path) -> Floats | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,11 @@ from cleaner import Project
 from cleaner.app.mapping import RoundMap
 from cleaner.app.panels.desk import Desk
 from cleaner.app.panels.review import Review
+from cleaner.app.places import overview
+from cleaner.app.rounds import save_round
 from cleaner.errors import InputError
 from cleaner.review.map import ReviewMap
+from cleaner.types import Floats, Pixels
 from tests.support.images import planted_error
 from tests.support.rounds import round_without_training
 
@@ -85,6 +90,37 @@ def test_a_map_that_shows_others_meanwhile_arranges_these_in_the_end(project: Pr
     assert len(map.view.queue) == 35
     assert map.view._places["neighbourhoods"].shape == (35, 2)
     assert map.view.work == ""
+
+
+def test_places_that_come_while_a_round_of_fewer_images_is_taken_up_are_those_of_their_own_round(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, taking_up, failed = threading.Event(), threading.Event(), list[object]()
+
+    def slow(vectors: Pixels, **_: object) -> Floats:
+        found.set()
+        taking_up.wait(20)
+        return overview(vectors)
+
+    def late(vectors: Pixels) -> Floats:
+        taking_up.set()
+        task.wait(seconds=20)
+        return overview(vectors)
+
+    monkeypatch.setattr("cleaner.app.mapping.neighbourhoods", slow)
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    map = RoundMap(project, grid=project.review())
+    task = map._task
+    assert task is not None
+    assert found.wait(20)
+    said, (before,) = project.predictions(), project.rounds
+    some = {name: getattr(said, name)[3:] for name in ("ids", "labels", "probs", "losses", "origins")}
+    save_round(before, replace(said, **some), folder=project.home / "rounds")
+    monkeypatch.setattr("cleaner.app.mapping.overview", late)
+    map.refresh()
+    assert map.wait(seconds=60)
+    assert failed == []
+    assert len(map.view._places["neighbourhoods"]) == len(map.view.queue) == len(said) - 3
 
 
 def test_the_planted_error_lies_among_its_own_kind(project: Project) -> None:
