@@ -62,6 +62,11 @@ class RoundMap:
         self.view.pick(self._grid.chosen_items)
         self._arrange()
 
+    def close(self) -> None:
+        """Take the map off the page, and end the work on it."""
+        self._stop()
+        self.view.close()
+
     def wait(self, *, seconds: float | None = None) -> bool:
         """Block until the images are arranged or the time is up; say whether they are."""
         return self._task is None or self._task.wait(seconds=seconds)

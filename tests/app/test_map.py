@@ -181,3 +181,27 @@ project.review()
 assert not {{"sklearn", "matplotlib", "pandas"}} & set(sys.modules), sorted(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_another_project_leaves_nothing_of_the_grid_and_the_map_of_the_one_before(
+    project: Project, tmp_path: Path
+) -> None:
+    desk = Desk(go=lambda _: None)
+    panel = Review(desk)
+    desk.open(project)
+    panel.refresh()
+    panel._fold.click()
+    grid, map = panel._grid, panel._map
+    assert grid is not None
+    assert map is not None
+    desk.open(round_without_training(planted_error(tmp_path / "others", each=4)))
+    panel.refresh()
+    assert panel._holder.children == (panel._grid,)
+    assert grid.comm is None
+    assert map.view.comm is None
+    assert map.wait(seconds=60)
+    assert all(threads._shutdown for threads in (*grid._threads, *map.view._threads))
+    desk.open(Project.open(planted_error(tmp_path / "untrained", each=4)))
+    panel.refresh()
+    assert panel._holder.children == ()
+    assert panel._map is None

@@ -44,7 +44,8 @@ class Review:
         """Show the last round's queue; a page somebody is looking at is not pulled away from them."""
         if not self._desk.is_open or not self._desk.project.rounds:
             self._say("There is nothing to review yet: train first.", tone="warn")
-            self._holder.children, self._grid, self._shown, self._map = (), None, None, None
+            self._close()
+            self._shown = None
             self._newer.layout.display = "none"
             return
         if self._latest() == self._shown:
@@ -71,7 +72,8 @@ class Review:
                 if self._map is not None:
                     self._map.refresh()
             else:
-                self._grid, self._map = project.review(), None
+                self._close()
+                self._grid = project.review()
                 self._grid.layout.flex = "2 1 560px"
                 self._lay_out(folded=True)
         except CleanerError as error:
@@ -80,6 +82,14 @@ class Review:
         self._shown = latest
         self._newer.layout.display = "none"
         self._say(order_line(project.rounds[-1]))
+
+    def _close(self) -> None:
+        """Let go of what is shown of a project, and of all that it holds in memory."""
+        self._holder.children = ()
+        for shown in (self._map, self._grid):
+            if shown is not None:
+                shown.close()
+        self._grid = self._map = None
 
     def _fold_or_unfold(self) -> None:
         """Show the map beside the grid, made on first use, or fold it away."""
