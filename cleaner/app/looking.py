@@ -63,8 +63,8 @@ class Looking:
 
     def ranked(self) -> Queue:
         """Return what there is to look at, by all verdicts so far."""
-        standing = self._standing()
         with self._lock:
+            standing = self._standing()  # here, or an older one could be taken up after a newer
             self._order.follow(standing)
             ranked = self._order.queue()
         return self._listed(ranked, standing)

@@ -5,6 +5,7 @@ Importing it, opening a project and reviewing never import torch; only training 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,7 @@ class Project(Trained):
         self.notice = found or source.notice
         self.by_hand = ByHand(self._job)  # for those who know fastai
         self._looked: RoundLooking | None = None
+        self._opening = threading.Lock()  # a grid asks for it on several threads
         self._pictures = Pictures(home / "thumbnails", location=ledger.location)
         self._moves = Moves(
             root,
@@ -177,16 +179,17 @@ class Project(Trained):
     @property
     def looking(self) -> RoundLooking:
         """The last round as a person goes through it: its pages, what is contested, and when one may stop."""
-        last = one_of(self.rounds)
-        if self._looked is None or self._looked.round != last:
-            self._looked = RoundLooking(
-                last,
-                home=self.home,
-                engine=self.journal.engine,
-                catalog=lambda: self.catalog,
-                standing=self.decisions,
-            )
-        return self._looked
+        with self._opening:
+            last = one_of(self.rounds)
+            if self._looked is None or self._looked.round != last:
+                self._looked = RoundLooking(
+                    last,
+                    home=self.home,
+                    engine=self.journal.engine,
+                    catalog=lambda: self.catalog,
+                    standing=self.decisions,
+                )
+            return self._looked
 
     # --- 4 the person decides ---
 

@@ -12,6 +12,7 @@ import pytest
 
 from cleaner import Project, TrainConfig
 from cleaner.app.features import load_features
+from cleaner.app.looking import Looking
 from cleaner.app.panels.desk import Desk
 from cleaner.app.panels.review import Review
 from cleaner.app.rounds import round_folder
@@ -66,6 +67,18 @@ def test_the_same_verdicts_give_the_same_order_in_another_window(project: Projec
     project.decide(list(project.catalog.ids[7:9]), "delete")
     again = Project.open(project.root)
     assert list(project.queue().ids) == list(again.queue().ids)
+
+
+def test_a_round_is_opened_once_for_all_threads(project: Project) -> None:
+    """It takes seconds with many images, and its pages are dealt from one place."""
+    opened: list[Looking] = []
+    asking = [threading.Thread(target=lambda: opened.append(project.looking)) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join(60)
+    assert len(opened) == 4
+    assert len(set(map(id, opened))) == 1
 
 
 def test_what_the_model_disputes_is_contested_and_what_it_agrees_with_is_not(project: Project) -> None:
