@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -86,6 +86,7 @@ def _names(rows: Sequence[Row], *, folders: dict[str, str] | None) -> list[str]:
     Images that keep their class keep their name; who joins them has to give way.
     """
     taken: set[str] = set()
+    next_of: dict[str, Iterator[str]] = {}  # what was taken stays so: no name is tried twice
     names = [""] * len(rows)
     for place in sorted(range(len(rows)), key=lambda place: rows[place].label != _folder(rows[place])):
         row = rows[place]
@@ -93,7 +94,8 @@ def _names(rows: Sequence[Row], *, folders: dict[str, str] | None) -> list[str]:
             raise Refused(f"{row.path} can't be exported: {problem}.")
         wanted = f"{row.label}/{PurePosixPath(row.path).name}"
         wanted = f"{folders[row.split]}/{wanted}" if folders else wanted
-        names[place] = next(name for name in numbered(wanted) if folded(name) not in taken)
+        neighbours = next_of.setdefault(wanted, numbered(wanted))
+        names[place] = next(name for name in neighbours if folded(name) not in taken)
         taken.add(folded(names[place]))
     return names
 

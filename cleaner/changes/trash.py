@@ -109,7 +109,8 @@ def _chosen(items: Sequence[str] | None, *, ledger: Ledger, trash: str) -> list[
     there = {entry.operation.item for entry in entries}
     if missing := [item for item in items if item not in there]:
         raise Refused(f"{missing[0]!r} is not in the trash; nothing was removed.")
-    return [entry for entry in entries if entry.operation.item in set(items)]
+    chosen = set(items)
+    return [entry for entry in entries if entry.operation.item in chosen]
 
 
 def _destroy(entries: Sequence[Entry], *, batch: int, files: Files, ledger: Ledger) -> list[Outcome]:

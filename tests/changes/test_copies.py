@@ -12,6 +12,7 @@ import pytest
 
 from cleaner.changes.cleaned import cleaned
 from cleaner.changes.copies import write_folder, write_hugging_face
+from cleaner.changes.names import folded
 from cleaner.errors import InputError, Refused, Stopped
 
 
@@ -78,6 +79,19 @@ def test_names_that_some_disks_cannot_tell_apart_get_numbers(build, tmp_path):
         (root / folder / name).write_bytes(b"1")
     rows = list(cleaned(build(["a/x.jpg", "a/deep/X.jpg"]), {}))
     assert sorted(found(write_folder(rows, tmp_path / "clean", root=root))) == ["a/X-2.jpg", "a/x.jpg"]
+
+
+def test_many_images_of_one_name_are_numbered_without_trying_each_name_again(build, tmp_path, monkeypatch):
+    """As where each patient has a folder: 100,000 scan.png would take hours."""
+    root, tried = tmp_path / "data", list[str]()
+    paths = [f"a/{number:03d}/scan.png" for number in range(200)]
+    for path in paths:
+        (root / path).parent.mkdir(parents=True)
+        (root / path).write_bytes(b"1")
+    monkeypatch.setattr("cleaner.changes.copies.folded", lambda name: tried.append(name) or folded(name))
+    made = found(write_folder(list(cleaned(build(paths), {})), tmp_path / "clean", root=root))
+    assert sorted(made) == sorted(["a/scan.png", *(f"a/scan-{number}.png" for number in range(2, 201))])
+    assert len(tried) <= 3 * len(paths)
 
 
 def test_names_as_long_as_a_disk_takes_get_numbers_too(build, tmp_path):
