@@ -148,6 +148,7 @@ def database_of(home: Path, *, url: str | None) -> Engine:
         if found is None:
             connection.execute(insert(owner).values(project=mine))
     if found not in (None, mine):
+        engine.dispose()
         raise InputError(
             f"This database holds another project than {home.parent}; give each its own (CLEANER_DATABASE)."
         )

@@ -42,24 +42,13 @@ def open_database(url: str | URL) -> Engine:
     """
     address = _address(url)
     try:
-        engine = _engine(address)
-        _check_file(engine)
-        version = _version(engine)
-        if version < VERSION:
-            _bring_up(engine)
+        return _ready(_engine(address))
     except ModuleNotFoundError as error:
         raise InputError(
             f"{_name(address)} needs the package {error.name}; install it and try again."
         ) from error
     except SQLAlchemyError as error:
         raise InputError(_sentence(address, error)) from error
-    if version > VERSION:
-        engine.dispose()
-        raise InputError(
-            f"{_name(address)} was written by a newer Cleaner (schema {version}, this one knows {VERSION}); "
-            "update Cleaner to open it."
-        )
-    return engine
 
 
 @contextmanager
@@ -106,6 +95,24 @@ def _engine(address: URL) -> Engine:
     engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
     event.listen(engine, "connect", _make_durable)
     event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _ready(engine: Engine) -> Engine:
+    """Check a database and bring it up to date; one that can't be used is closed."""
+    try:
+        _check_file(engine)
+        version = _version(engine)
+        if version < VERSION:
+            _bring_up(engine)
+        if version > VERSION:
+            raise InputError(
+                f"{_name(engine.url)} was written by a newer Cleaner (schema {version}, this one knows "
+                f"{VERSION}); update Cleaner to open it."
+            )
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 

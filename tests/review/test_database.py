@@ -1,5 +1,6 @@
 """The database opens durable, or says in one sentence why it can't."""
 
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -163,6 +164,28 @@ def test_a_damaged_database_is_refused(url: str, engine: Engine, tmp_path: Path)
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"damaged.*restore it from a copy"):
         open_database(url)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells what is open")
+def test_a_database_that_is_refused_is_closed(url: str, engine: Engine, tmp_path: Path) -> None:
+    """Or on Windows nobody could put a copy in its place."""
+    path = tmp_path / "cleaner.db"
+    with writing(engine) as connection:
+        connection.execute(update(schema).values(version=99))
+    engine.dispose()
+    with pytest.raises(InputError, match="newer Cleaner") as caught:
+        open_database(url)
+    assert not _is_open(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + bytes(len(content) - 4096))
+    with pytest.raises(InputError) as caught:
+        open_database(url)
+    assert not _is_open(path), caught.value
+
+
+def _is_open(path: Path) -> bool:
+    handles = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
+    return any(handle.is_symlink() and os.readlink(handle) == str(path) for handle in handles)  # noqa: PTH115
 
 
 def test_a_locked_database_refuses_the_write(
