@@ -95,5 +95,7 @@ class Trained(ABC):
         return load_predictions(self.home / "rounds", result=result)
 
     def _job(self, config: TrainConfig | None, *, report: Report = quiet, stopped: Stop = never) -> Job:
+        from cleaner.model.checks import plain
+
         confirmed = trusted(self.catalog, self.decisions())
-        return Job(self.catalog, self.home, config or TrainConfig(), confirmed, report, stopped)
+        return Job(self.catalog, self.home, plain(config or TrainConfig()), confirmed, report, stopped)

@@ -34,9 +34,8 @@ def train_round(job: Job) -> Round:
     Raises Refused while another training of the project runs, and whatever the training raises; no round is
     on disk then.
     """
-    from cleaner.model.checks import check_settings, plain, split_rows
+    from cleaner.model.checks import check_settings, split_rows
 
-    job = replace(job, config=plain(job.config))
     check_settings(job.config)  # before the wait for what is heavy
     split_rows(job.catalog)
     return _keep_next(job, FITS[job.config.mode], beside=job.config.mode != "full")

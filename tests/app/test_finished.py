@@ -129,7 +129,11 @@ def test_the_description_says_what_the_model_is_and_where_it_comes_from(
 
 def test_what_an_epoch_could_not_measure_is_no_number_in_the_description(folder, tmp_path: Path) -> None:
     project = Project.open(folder())
-    learner = project.by_hand.learner(TrainConfig(weights="scratch", size=32, epochs=1))
+    rate, mirrored = np.float32(0.5**9), np.bool_(False)  # as numbers come that numpy has computed
+    learner = project.by_hand.learner(
+        TrainConfig(weights="scratch", size=32, epochs=1, lr=rate, flip=mirrored)
+    )
+    assert learner.lr == 0.5**9
     learner.metrics = []
     learner.fit_one_cycle(1)
     kept = project.by_hand.keep(learner)
