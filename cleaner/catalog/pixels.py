@@ -23,7 +23,7 @@ from PIL import Image
 
 from cleaner.catalog.digest import digest_of
 from cleaner.catalog.pictures import as_rgb, open_picture
-from cleaner.catalog.rowcache import Digests, RowCache, alone
+from cleaner.catalog.rowcache import Digests, RowCache, alone, make_room
 from cleaner.errors import CleanerError, Stopped, UnreadableImage
 from cleaner.progress import Progress, Report, Stop, never, quiet
 from cleaner.types import Catalog, Pixels
@@ -81,19 +81,8 @@ def _make_room(rows: RowCache, *, digests: Digests, cache: Path, limit: int) -> 
         )
     rows.compact(digests, spare=min(wanted, most - wanted))
     missing = len(rows.missing(digests))
-    _evict(cache, but=rows.folder, room=limit - (len(rows) + missing) * rows.row_bytes)
+    make_room(cache, but=rows.folder, room=limit - (len(rows) + missing) * rows.row_bytes)
     _require_space(cache, missing * rows.row_bytes)
-
-
-def _evict(cache: Path, *, but: Path, room: int) -> None:
-    """Remove other sides, the one not used for longest first, until the rest takes at most `room` bytes."""
-    sides = [path for path in cache.iterdir() if path.name.isdigit() and path.is_dir() and path != but]
-    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in sides}
-    for oldest in sorted(sides, key=lambda path: path.stat().st_mtime_ns):
-        if sum(sizes.values()) <= room:
-            return
-        shutil.rmtree(oldest, ignore_errors=True)  # Windows keeps a file that a window still reads
-        del sizes[oldest]
 
 
 def _require_space(folder: Path, needed: int) -> None:

@@ -27,6 +27,7 @@ from cleaner.writing import whole
 
 Digests: TypeAlias = Sequence[str] | Strings
 
+INDEX = "digests"  # the file of lines
 COPIED = 256  # rows at a time when a cache is rewritten
 
 
@@ -68,7 +69,7 @@ class RowCache:
         self.shape = shape
         self.dtype = np.dtype(dtype)
         self.row_bytes = int(np.prod(shape)) * self.dtype.itemsize
-        self._index = folder / "digests"
+        self._index = folder / INDEX
         self._lock = FileLock(folder / ".rows.lock")
         self._forget(None)
 
@@ -237,6 +238,20 @@ def alone(folder: Path, *, report: Report = quiet, stopped: Stop = never) -> Ite
         yield
     finally:
         lock.release()
+
+
+def make_room(folder: Path, *, but: Path, room: int) -> None:
+    """Remove caches in a folder, those not used for longest, until all `but` one fit into so many bytes.
+
+    When a cache was last used is the time of its folder, which whoever uses it sets.
+    """
+    caches = [path for path in folder.iterdir() if (path / INDEX).is_file() and path != but]
+    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in caches}
+    for oldest in sorted(caches, key=lambda path: path.stat().st_mtime_ns):
+        if sum(sizes.values()) <= room:
+            return
+        shutil.rmtree(oldest, ignore_errors=True)  # Windows keeps a file that a window still reads
+        del sizes[oldest]
 
 
 def _acquired(lock: FileLock) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -279,3 +281,20 @@ def test_a_classes_confusions_can_be_had(project: Project) -> None:
     matrix = project.interpret().confusion_matrix
     held_out: Callable[[], np.ndarray] = project.catalog.held_out
     assert matrix.sum() == held_out().sum()
+
+
+def test_features_of_networks_not_used_for_long_make_room(
+    looked: Path, tmp_path: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project.open(shutil.copytree(looked, tmp_path / "photos"))
+    features = project.home / "embeddings"
+    (used,) = (path for path in features.iterdir() if path.is_dir())
+    for name, days in (("another", 2), ("oldest", 3)):
+        shutil.copytree(used, features / name)
+        (features / name / "rows-0000000000000000").write_bytes(bytes(10**6))
+        os.utime(features / name, (time.time() - days * 86_400,) * 2)
+    (features / "no cache").mkdir()
+    monkeypatch.setenv("CLEANER_CACHE_GB", "0.002")
+    project.train(config)
+    assert {path.name for path in features.iterdir() if path.is_dir()} == {used.name, "another", "no cache"}
+    assert project.looking.has_evidence
