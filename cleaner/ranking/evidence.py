@@ -22,7 +22,7 @@ FEWEST = 20  # images of which one can say what is usual
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class Grounds:
     """What speaks for and against the label of one image; rows as in the embeddings, nearest first.
 
     `given` are images of the class it carries, `suggested` of the class that is suggested instead, none where
@@ -48,7 +48,7 @@ def evidence(
     gone: ArrayLike | None = None,
     unlike: float = -1.0,
     shown: int = 3,
-) -> list[Evidence]:
+) -> list[Grounds]:
     """Collect, for some rows [M], what a person needs: is the label wrong, or does the image not belong?
 
     `labels` [N] are the present ones and `suggested` [M] the classes suggested for the rows, positions in
@@ -118,7 +118,7 @@ def _similarities(rows: Rows, embeddings: Pixels, there: NDArray[np.bool_]) -> F
     return lines
 
 
-def _of_row(row: np.intp, suggested: np.intp, line: Floats, known: _Known) -> Evidence:
+def _of_row(row: np.intp, suggested: np.intp, line: Floats, known: _Known) -> Grounds:
     own = known.groups == known.groups[row]
     line[own] = -np.inf
     own[row] = False
@@ -129,7 +129,7 @@ def _of_row(row: np.intp, suggested: np.intp, line: Floats, known: _Known) -> Ev
         *(["nothing like it in this dataset"] if len(nearest) and line[nearest[0]] < known.unlike else []),
         *_nearest_in_words(known.labels[nearest], label, known.vocab),
     ]
-    return Evidence(
+    return Grounds(
         given=_examples(line, label, known),
         suggested=_examples(line, suggested, known) if suggested != label else np.zeros(0, dtype=np.int32),
         copies=copies.astype(np.int32),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cleaner.errors import InputError
-from cleaner.ranking.evidence import Evidence, evidence, usual
+from cleaner.ranking.evidence import Grounds, evidence, usual
 from cleaner.ranking.neighbours import nearest
 
 VOCAB = ("black", "grizzly", "teddy")
@@ -16,7 +16,7 @@ def _fan(*angles: float):
     return np.stack([np.cos(radians), np.sin(radians)], axis=1)
 
 
-def _one(x, labels, *, row: int = 0, suggested: int | None = None, **asked) -> Evidence:
+def _one(x, labels, *, row: int = 0, suggested: int | None = None, **asked) -> Grounds:
     instead = labels[row] if suggested is None else suggested
     (found,) = evidence([row], x, np.asarray(labels), vocab=VOCAB, suggested=[instead], **asked)
     return found
