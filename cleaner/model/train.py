@@ -73,7 +73,7 @@ def train(
     that is kept; then one for each of the folds. `workplace` is a folder of this training alone: an identical
     call goes on there after a kill, and gives what an uninterrupted one would have given; once the result is
     kept, whoever called removes it. The same catalog, config and seed give the same predictions on a CPU.
-    Raises InputError, TrainingError or Stopped, and empties the workplace then.
+    Raises InputError, TrainingError or Stopped; once it has begun to learn, it empties the workplace then.
     """
     with memory_errors_explained(config):
         material = gather(catalog, pixels, config=config, trusted=trusted, report=report, stopped=stopped)
@@ -108,7 +108,7 @@ def scored(learner: Learner, *, report: Report = quiet, stopped: Stop = never) -
     """
     material = getattr(learner, "material", None)
     if not isinstance(material, Material):
-        raise InputError("This Learner knows no catalog; make one with Project.learner().")
+        raise InputError("This Learner knows no catalog; make one with project.by_hand.learner().")
     catalog, choice = material.catalog, material.choice
     meter = Meter(len(catalog), report=report, stopped=stopped, notes=choice.notes)
     with memory_errors_explained(choice.config):

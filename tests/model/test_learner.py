@@ -133,7 +133,7 @@ def test_trusted_labels_count_more_here_too(few, quick, tmp_path):
 
 def test_a_learner_from_elsewhere_is_refused(small):
     other = Learner(small.dls, small.model, loss_func=small.loss_func)
-    with pytest.raises(InputError, match=r"knows no catalog; make one with Project\.learner"):
+    with pytest.raises(InputError, match=r"knows no catalog; make one with project\.by_hand\.learner"):
         scored(other)
 
 
