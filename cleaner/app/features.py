@@ -85,7 +85,7 @@ def load_features(folder: Path) -> Features | None:
         )
         digests = strings(texts["digests"])
         return Features(texts["cache"], texts["dims"], digests, near, groups, texts["unlike"])
-    except (OSError, ValueError, EOFError, KeyError):
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None
 
 

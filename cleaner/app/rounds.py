@@ -80,7 +80,7 @@ def load_rounds(folder: Path) -> tuple[Round, ...]:
     """Read what there is of rounds, in order; leave out what can't be read."""
     rounds = []
     for path in folder.glob("[0-9]*/round.json"):
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             result = _read(json.loads(path.read_text(encoding="utf-8")))
             if path.parent == round_folder(folder, result.number):  # else a copy that somebody made
                 rounds.append(result)

@@ -64,7 +64,7 @@ def underway(home: Path) -> Underway | None:
         epochs = tuple(Epoch(**epoch) for epoch in progress.pop("epochs"))
         notes = tuple(progress.pop("notes"))
         return Underway(TrainConfig(**raw["config"]), Progress(**progress, epochs=epochs, notes=notes))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cleaner.app.features import load_features
 from cleaner.app.rounds import load_predictions, load_rounds, save_round
 from cleaner.errors import InputError
 from cleaner.types import Epoch, Predictions, Round, TrainConfig, strings
@@ -99,3 +100,13 @@ def test_a_round_whose_items_are_damaged_is_named(tmp_path: Path, text: str) -> 
     (tmp_path / "001" / "items.json").write_text(text)
     with pytest.raises(InputError, match=r"Round 1 in .* is damaged"):
         load_predictions(tmp_path, result=saved)
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "1", "{}", '{"config": 1}'])
+def test_a_round_that_is_none_is_left_out_and_hides_no_other(tmp_path: Path, text: str) -> None:
+    _save(tmp_path)
+    _save(tmp_path)
+    (tmp_path / "001" / "round.json").write_text(text)
+    (tmp_path / "002" / "features.json").write_text(text)
+    assert [r.number for r in load_rounds(tmp_path)] == [2]
+    assert load_features(tmp_path / "002") is None

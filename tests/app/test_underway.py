@@ -83,6 +83,7 @@ def test_a_quick_look_leaves_what_a_killed_full_training_told(tmp_path: Path) ->
 
 
 def test_a_damaged_word_of_a_training_is_as_none(tmp_path: Path) -> None:
-    for text in ("", "[]", '{"config": {"odd": 1}, "progress": {"epochs": [], "notes": []}}'):
+    of_another = '{"config": {"odd": 1}, "progress": {"epochs": [], "notes": []}}'
+    for text in ("", "[]", '{"progress": 1}', of_another):
         (tmp_path / "training.json").write_text(text)
         assert underway(tmp_path) is None
