@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -109,7 +110,7 @@ def queue_of_findings(kind: str, catalog: Catalog, findings: Sequence[Finding]) 
 def tell_outlook(grid: QueueGrid, looking: Callable[[], Looking], *, upcoming: int) -> None:
     """Keep the grid's outlook true after every verdict, in the background: a verdict must not wait for it."""
     worker = grid.threads(1, name="cleaner-outlook")
-    waiting: list[object] = []
+    waiting = threading.Event()
 
     def tell() -> None:
         waiting.clear()
@@ -120,8 +121,9 @@ def tell_outlook(grid: QueueGrid, looking: Callable[[], Looking], *, upcoming: i
 
     def told(_: object) -> None:
         with contextlib.suppress(RuntimeError):  # the grid was closed
-            if not waiting:
-                waiting.append(worker.submit(tell))
+            if not waiting.is_set():
+                waiting.set()  # before it is told: it may be done when this goes on
+                worker.submit(tell)
 
     grid.observe(told, names=["revision", "state"])
     told(None)

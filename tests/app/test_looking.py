@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +194,25 @@ def test_the_grid_tells_the_outlook_and_keeps_it_true(project: Project) -> None:
     while not grid.outlook and time.monotonic() < deadline:
         time.sleep(0.05)
     assert grid.outlook == project.looking.outlook(upcoming=10).sentence()
+
+
+def test_the_outlook_follows_a_verdict_even_if_the_one_before_was_told_at_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class AtOnce(ThreadPoolExecutor):
+        """Has done what it is given before it returns, as a quick thread may."""
+
+        def submit(self, work: Callable[[], object], /, *args: object) -> Future[object]:
+            given = super().submit(work, *args)
+            given.exception()
+            return given
+
+    monkeypatch.setattr("cleaner.review.talking.ThreadPoolExecutor", AtOnce)
+    grid = project.review(page_size=10)
+    assert "the 91 pictures you have not seen" in grid.outlook
+    verdict = {"id": "teddy/planted.png", "action": "delete", "n": 1}
+    grid._handle_custom_msg({"kind": "decide", "request": 1, "verdicts": [verdict], "new": True}, [])
+    assert "the 90 pictures you have not seen" in grid.outlook
 
 
 def test_what_tells_the_outlook_ends_with_the_grid(project: Project) -> None:
