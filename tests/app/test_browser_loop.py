@@ -9,7 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cleaner import Project, load_model
+from cleaner.app.dashboard import STYLE
 from cleaner.app.demo import Demo, build_demo
+from cleaner.app.panels.parts import table
 from cleaner.app.server import dashboard
 from tests.support.browser import shot
 from tests.support.dashboard import LONG, current, press, tab_into_the_grid
@@ -82,6 +84,16 @@ def test_a_quick_look_can_be_reviewed_while_the_full_training_goes_on(tmp_path: 
         shot(page, "full")
     (decision,) = Project.open(root).decisions().values()
     assert (decision.item, decision.action, decision.label) == ("teddy/planted.png", "relabel", "black")
+
+
+def test_a_number_is_not_taken_apart_by_a_very_long_name_beside_it(page: Page) -> None:
+    page.set_viewport_size({"width": 480, "height": 600})
+    counts = table(["class", "train", "all"], [["bears of the north " * 20, "128", "1,797"]])
+    page.set_content(f"<style>{STYLE.read_text()}</style><div class='cleaner-app'>{counts}</div>")
+    lines = "element => [...element.querySelectorAll('bdi')].map(cell => cell.getClientRects().length)"
+    name, *numbers = page.locator("tbody").evaluate(lines)
+    assert name > 1
+    assert numbers == [1, 1]
 
 
 def test_a_person_goes_once_round_the_loop(built: Demo, page: Page) -> None:
