@@ -16,6 +16,7 @@ from cleaner.app.demo import CONFIG, build_demo
 from cleaner.app.server import Served, dashboard
 from tests.support.browser import shot
 from tests.support.dashboard import LONG, current, press, tab_into_the_grid
+from tests.support.images import planted_error
 
 pytestmark = pytest.mark.browser
 
@@ -83,3 +84,17 @@ def test_a_kernel_killed_in_the_middle_of_an_apply_loses_no_file(tmp_path: Path,
     after = {path.name: path.read_bytes() for path in built.folder.glob("*/*.png")}
     assert after == before
     assert not any((built.folder / i).exists() for i in movers)
+
+
+def test_a_page_whose_kernel_has_died_says_so_in_a_sentence_at_every_step(tmp_path: Path, page: Page) -> None:
+    with dashboard(planted_error(tmp_path / "photos", each=3)) as served:
+        page.goto(served.address)
+        expect(page.get_by_text("Checked:", exact=False)).to_be_visible(timeout=LONG)
+        _kernel(served, page).send_signal(signal.SIGKILL)
+        expect(page.locator(".cleaner-app.jupyter-widgets-disconnected")).to_be_visible(timeout=LONG)
+        shot(page, "kernel-died")
+        before = "element => getComputedStyle(element, '::before')"
+        app, step = page.locator(".cleaner-app"), page.get_by_role("button", name="3 Train")
+        assert "What is saved is safe: reload the page" in app.evaluate(f"{before}.content")
+        assert app.evaluate(f"{before}.display") != "none"
+        assert step.evaluate(f"{before}.display") == "none"
