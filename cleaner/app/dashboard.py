@@ -51,12 +51,12 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
     def __init__(self, folder: str | Path | None = None) -> None:
         self._folder = folder or setting("folder")
         self._page = Page(self._on_shown)
-        self._desk = Desk(go=self.go, on_busy=lambda busy: self._page.set_trait("busy", busy))
+        self._desk = Desk(go=self.go, on_busy=self._on_busy)
         self._panels: dict[str, Panel] = {}  # made when they are first gone to
-        self._here = ""
+        self._here = self._at_work = ""
         self._came = False
         self._steps = {name: self._step(name, number=n) for n, name in enumerate(STEPS, start=1)}
-        self._where = block()
+        self._where, self._working = block(), block()
         self._name = widgets.Text(self._desk.by, description="you are", continuous_update=False)
         self._name.tooltip = "Your name: your verdicts carry it"
         self._name.disabled = known_user() is not None
@@ -79,6 +79,7 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
             panel.view.layout.display = "" if title == name else "none"
         for title, step in self._steps.items():
             (step.add_class if title == name else step.remove_class)("cleaner-here")
+        self._tell_work()
         self._keep_place()
         self._begin(name)
 
@@ -92,6 +93,19 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
         if isinstance(panel, Train) and self._came:
             panel.load()
 
+    def _on_busy(self, busy: bool) -> None:
+        """Have the page keep its kernel meanwhile, and know which step is at work."""
+        self._page.set_trait("busy", busy)
+        self._at_work = self._here if busy else ""
+        self._tell_work()
+
+    def _tell_work(self) -> None:
+        """Say at the other steps what is at work: their own buttons rest meanwhile."""
+        there = self._at_work if self._at_work != self._here else ""
+        self._working.value = sentence(
+            f"{there} is still at work; wait for it, or stop it there." if there else ""
+        )
+
     def _style(self) -> widgets.HTML:
         style = widgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
         style.layout.display = "none"
@@ -101,7 +115,9 @@ class Dashboard(widgets.VBox):  # type: ignore[misc]  # ipywidgets is untyped
         steps = widgets.HBox(list(self._steps.values()))
         steps.add_class("cleaner-steps")
         self._name.add_class("cleaner-name")
-        header = widgets.HBox([widgets.HTML("<h1>Cleaner</h1>"), steps, self._where, self._name])
+        header = widgets.HBox(
+            [widgets.HTML("<h1>Cleaner</h1>"), steps, self._where, self._working, self._name]
+        )
         header.add_class("cleaner-header")
         return header
 

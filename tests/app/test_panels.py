@@ -77,6 +77,21 @@ def test_the_dashboard_opens_the_folder_that_it_is_given(folder: Callable[..., P
     _wait(lambda: "grizzly" in _texts(dashboard))  # the sentence is said before the panels are drawn anew
 
 
+def test_the_other_steps_say_which_one_is_at_work() -> None:
+    dashboard, end = Dashboard(), threading.Event()
+    dashboard.go("Train")
+    said = "Train is still at work"
+    task = dashboard._desk.start(
+        lambda _, __: end.wait(60), on_progress=quiet, on_end=lambda _: dashboard._desk.changed()
+    )
+    assert said not in _texts(dashboard)
+    dashboard.go("Use")
+    assert said in _texts(dashboard)
+    end.set()
+    task.wait(seconds=60)
+    assert said not in _texts(dashboard)
+
+
 def test_the_dashboard_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
     assert "nowhere is not a folder" in _texts(Dashboard(tmp_path / "nowhere"))
 
