@@ -33,7 +33,7 @@ from cleaner.app.underway import told
 from cleaner.app.words import duration, plain, receipt_line, time_left
 from cleaner.catalog.scan import scan
 from cleaner.errors import CleanerError, InputError, Stopped
-from cleaner.progress import Progress, quiet
+from cleaner.progress import Progress, Report, Stop, quiet
 from cleaner.types import Epoch, Finding, Operation, Plan, Receipt, Refusal, Round, TrainConfig
 from tests.support.rounds import round_without_training
 
@@ -250,6 +250,22 @@ def test_a_runner_stops_on_request_and_says_so() -> None:
     runner.run(work, on_done=lambda _: ("never", "good"))
     runner.stop_button.click()
     _wait(lambda: "nothing was changed" in runner.line.value)
+
+
+def test_what_is_being_stopped_says_so_until_it_has_ended() -> None:
+    runner, seen = Runner(Desk(go=lambda _: None), button("Go")), list[str]()
+
+    def work(report: Report, stopped: Stop) -> None:
+        while not stopped():
+            time.sleep(0.005)
+        report(Progress("working", 2, 2, 1.0, "still at the step under way"))
+        seen.append(runner.line.value)
+
+    runner.run(work, on_done=lambda _: ("Done.", "good"))
+    runner.stop_button.click()
+    _wait(lambda: "Done." in runner.line.value)
+    (line,) = seen
+    assert "Stopping …" in line
 
 
 def test_one_long_task_at_a_time() -> None:

@@ -134,7 +134,7 @@ class Runner:
         self.bar = widgets.IntProgress(min=0, max=100, layout=widgets.Layout(width="100%"))
         self.line = block()
         self.view = widgets.VBox([widgets.HBox([*starts, self.stop_button]), self.bar, self.line])
-        self._desk, self._shown = desk, 0.0
+        self._desk, self._shown, self._stopping = desk, 0.0, False
         self._task: Task[Any] | None = None
         self.stop_button.on_click(self._on_stop)
         self._show_running(running=False)
@@ -171,6 +171,7 @@ class Runner:
             if self._task is None or not self._task.running:  # else its own progress says so
                 self.say("Something is still running; wait for it or stop it first.", tone="warn")
             return
+        self._stopping = False
         self._show_running(running=True)
         self._task = self._desk.start(work, on_progress=report, on_end=ended)
 
@@ -184,7 +185,8 @@ class Runner:
             return
         self._shown = now
         self.bar.max, self.bar.value = max(progress.total, 1), progress.done
-        self.say(progress_line(progress))
+        if not self._stopping:
+            self.say(progress_line(progress))
 
     def _show_running(self, *, running: bool) -> None:
         for start in self.starts:
@@ -195,5 +197,6 @@ class Runner:
 
     def _on_stop(self, _: widgets.Button) -> None:
         if self._task is not None and self._task.running:
+            self._stopping = True
+            self.say("Stopping …")  # before it ends and says how
             self._task.stop()
-            self.say("Stopping …")
