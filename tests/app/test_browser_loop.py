@@ -159,7 +159,7 @@ def test_a_person_goes_once_round_the_loop(built: Demo, page: Page) -> None:
 
         press(page, "Next: use the model")
         bad = built.folder.parent / "bad.png"
-        bad.write_bytes(b"nonsense")
+        bad.write_bytes(b"nonsense" * 600_000)  # comes in more than one part
         right = built.folder / "3"
         some = sorted(path for path in right.iterdir() if built.truth.get(f"3/{path.name}") == "3")[:2]
         with page.expect_file_chooser() as chooser:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import ipywidgets as widgets
 
@@ -17,6 +17,7 @@ from cleaner.app.panels.desk import Desk, Runner
 from cleaner.app.panels.parts import answer_row, block, button, heading, sentence, table
 from cleaner.app.project import Project
 from cleaner.app.settings import confined
+from cleaner.app.uploads import Upload, Uploads
 from cleaner.app.words import count
 from cleaner.catalog.thumbnails import small
 from cleaner.errors import InputError, Refused, UnreadableImage
@@ -26,8 +27,6 @@ from cleaner.serve.classifier import Prediction
 SHOWN = 48  # answers with pictures; the rest are counted
 BARS = 3  # classes shown for each image
 SIDE = 160  # pixels of the small pictures
-
-Upload: TypeAlias = tuple[str, bytes]  # the name that a browser gives, and the content of a file
 
 
 class Answer(NamedTuple):
@@ -48,17 +47,13 @@ class Use:
         self._desk = desk
         self._model: tuple[Project, int, FinishedModel] | None = None
         self._of: Path | None = None  # the home of the project that the fields and answers belong to
-        self._upload = widgets.FileUpload(accept="image/*", multiple=True, description="Choose images")
-        self._upload.icon, self._upload.tooltip = "", "From your own machine; several at once"
-        self._upload.layout.width = "auto"
-        self._upload.add_class("cleaner-button")
+        self._upload = Uploads(self._on_upload, say=lambda said: self._asking.say(said))
         self._folder = _path_field("folder", hint="path of a folder of images, where the app runs")
         self._target = _path_field("write to", hint="path of a new folder, where the app runs")
         self._ask = button("Ask about the folder", tooltip="All images in it and below it")
         self._export = button("Write the model", tooltip="For cleaner.load_model, ONNX Runtime and PyTorch")
         self._asking, self._exporting = Runner(desk, self._ask), Runner(desk, self._export)
         self._shown, self._line = block(), block()
-        self._upload.observe(lambda _: self._on_upload(), names="value")
         self._ask.on_click(lambda _: self._on_folder())
         self._export.on_click(lambda _: self._on_export())
         lead = "Ask the model about images that it has never seen, and take it along to where it is needed."
@@ -83,9 +78,10 @@ class Use:
             self._asking.say("")
             self._exporting.say("")
         rounds = self._desk.project.rounds if self._desk.is_open else ()
-        for field in (self._upload, self._folder, self._target):
+        for field in (self._folder, self._target):
             field.disabled = not rounds
-        self._ask.disabled = self._export.disabled = not rounds or self._desk.busy
+        for press in (self._upload, self._ask, self._export):
+            press.disabled = not rounds or self._desk.busy
         if not rounds:
             self._line.value = sentence("There is no model yet: train first.", tone="warn")
             return
@@ -95,11 +91,8 @@ class Use:
         if not self._target.value:
             self._target.value = _beside(self._desk.project)
 
-    def _on_upload(self) -> None:
-        uploads = [(str(file["name"]), bytes(file["content"])) for file in self._upload.value]
-        if uploads:
-            self._upload.value = ()  # or the pictures would be saved into the notebook
-            self._run(lambda report, stopped: ask_uploads(self._loaded(report), uploads, report, stopped))
+    def _on_upload(self, uploads: Sequence[Upload]) -> None:
+        self._run(lambda report, stopped: ask_uploads(self._loaded(report), uploads, report, stopped))
 
     def _on_folder(self) -> None:
         def work(report: Report, stopped: Stop) -> tuple[Answer, ...]:
@@ -125,6 +118,7 @@ class Use:
             said = f"Asked about {count(len(answers), 'image')}"
             return (f"{said}; {failed:,} could not be read.", "warn") if failed else (f"{said}.", "good")
 
+        self._rest()
         self._asking.run(work, on_done=done)
 
     def _on_export(self) -> None:
@@ -135,7 +129,12 @@ class Use:
         def done(written: Path) -> tuple[str, str]:
             return f"Wrote the model to {written}: cleaner.load_model({str(written)!r}) loads it.", "good"
 
+        self._rest()
         self._exporting.run(work, on_done=done)
+
+    def _rest(self) -> None:
+        """Take nothing else meanwhile; said before the work begins, for it may end at once."""
+        self._upload.disabled = self._ask.disabled = self._export.disabled = True
 
 
 def ask_uploads(
