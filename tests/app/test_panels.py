@@ -119,7 +119,9 @@ def test_the_options_of_a_training_are_hidden_until_their_button_is_pressed() ->
     for name, shown in (("Options", True), ("Hide the options", False)):
         next(made for made in _all(dashboard, widgets.Button) if made.description == name).click()
         fields = next(box for box in _all(dashboard, widgets.VBox) if _field(box, "epochs (0: auto)"))
+        rate = next(each for each in _all(dashboard, widgets.Button) if "learning rate" in each.description)
         assert (fields.layout.display != "none") is shown
+        assert (rate.layout.display != "none") is shown
 
 
 def test_what_is_typed_is_sent_as_a_whole_so_that_no_click_overtakes_its_last_letters() -> None:

@@ -40,13 +40,13 @@ class Train:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._options = Options()
         self._shown: Round | None = None
         self._begun: Path | None = None
         self._train = button("Train", tooltip="Train on the images as they are now", primary=True)
         self._next = button("Next: review", primary=True)
         self._compare = button("Compare the rounds", tooltip="What got better since the first round")
         self._find_lr = button("Find a learning rate", tooltip="Try out rising rates for a moment")
+        self._options = Options(self._find_lr)
         self._runner = Runner(desk, self._train, self._find_lr)
         self._curves, self._last, self._notes = block(), block(), block()
         self._elsewhere = Elsewhere(desk, resume=self._resume)
@@ -212,9 +212,9 @@ def train_each(
 
 
 class Options:
-    """What few people need to change, hidden until asked for."""
+    """What few people need to change, hidden until asked for; `too` is hidden and shown with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *too: widgets.Widget) -> None:
         style = {"description_width": "110px"}
         self._modes = widgets.Dropdown(options=list(MODES), description="mode", style=style)
         # sent as a whole: or a quick hand's click would overtake the last letters
@@ -242,7 +242,8 @@ class Options:
             field.layout.width = "min(100%, 440px)"
         self._first = {field: field.value for field in fields}
         self._inside = widgets.VBox([*fields, self._flip])
-        self._inside.layout.display = "none"
+        self._hidden = (self._inside, *too)
+        self._show(hidden=True)
         self._fold = button("Options", tooltip="What few people need to change")
         self._fold.on_click(lambda _: self._fold_or_unfold())
         self.view = widgets.VBox([self._fold, self._inside])
@@ -268,8 +269,12 @@ class Options:
     def _fold_or_unfold(self) -> None:
         """Show the fields, or hide them: an Accordion can't be opened by keyboard."""
         folded = self._inside.layout.display == "none"
-        self._inside.layout.display = "" if folded else "none"
+        self._show(hidden=not folded)
         self._fold.description = "Hide the options" if folded else "Options"
+
+    def _show(self, *, hidden: bool) -> None:
+        for each in self._hidden:
+            each.layout.display = "none" if hidden else ""
 
     def reset(self, *, mirrored: bool) -> None:
         """Take back what was chosen; `mirrored` says whether mirrored images mean the same."""
