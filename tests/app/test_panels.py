@@ -270,6 +270,20 @@ def test_what_is_being_stopped_says_so_until_it_has_ended() -> None:
     assert "Stopping …" in line
 
 
+def test_the_plan_names_the_images_on_which_people_do_not_agree(folder: Callable[..., Path]) -> None:
+    root = folder()
+    for by, action, label in (("ann", "delete", None), ("bea", "keep", None), ("<b>cy", "relabel", "teddy")):
+        project = Project.open(root, by=by)
+        project.verify()
+        project.decide(["black/000.png"], action, label=label)
+    shown = plan_view(project, project.plan())
+    assert "Where people do not agree" in shown
+    assert "ann: remove · bea: fine · &lt;b&gt;cy: teddy" in shown
+    for by in ("ann", "bea", "<b>cy"):
+        Project.open(root, by=by).decide(["black/000.png"], "keep")
+    assert "Where people do not agree" not in plan_view(project, project.plan())
+
+
 def test_one_long_task_at_a_time() -> None:
     desk, gate = Desk(go=lambda _: None), threading.Event()
     first, second = Runner(desk, button("One")), Runner(desk, button("Two"))

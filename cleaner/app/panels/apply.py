@@ -16,6 +16,7 @@ from cleaner.app.panels.parts import (
     button,
     figure,
     figures,
+    fold,
     heading,
     picture_of,
     sentence,
@@ -28,9 +29,12 @@ from cleaner.app.words import count
 from cleaner.changes.plan import summary
 from cleaner.errors import CleanerError, Refused
 from cleaner.progress import Report, Stop
+from cleaner.review.verdicts import Conflict
 from cleaner.types import Operation, Plan, Receipt
 
 SHOWN, OF_ONE_WAY = 48, 12  # pictures in all, and of images that go the same way; the rest are counted
+
+VERDICTS = {"keep": "fine", "delete": "remove", "unsure": "can't tell"}  # in the words of the grid
 
 
 class Apply:
@@ -126,9 +130,24 @@ def plan_view(project: Project, plan: Plan) -> str:
     return (
         sentence(summary(plan))
         + "".join(sentence(warning, tone="warn") for warning in plan.warnings)
+        + _disputed(project, project.journal.conflicts())
         + _pictured(project, ways)
         + (table(["refused", "why"], refused, numbers=False) if refused else "")
     )
+
+
+def _disputed(project: Project, conflicts: Sequence[Conflict]) -> str:
+    """Show what each person said of the images on which they do not agree, folded away."""
+    if not conflicts:
+        return ""
+    rows = [
+        [at.item, " · ".join(f"{d.by}: {d.label or VERDICTS.get(d.action, d.action)}" for d in at.verdicts)]
+        for at in conflicts[:SHOWN]
+    ]
+    pictures = figures([figure(picture_of(project, item), caption=item) for item, _ in rows])
+    rest = sentence(f"and {len(conflicts) - SHOWN:,} more" if len(conflicts) > SHOWN else "")
+    listed = table(["image", "what each said, the last one last"], rows, numbers=False)
+    return fold("Where people do not agree", pictures + listed + rest)
 
 
 def _pictured(project: Project, ways: Mapping[str, Sequence[Operation]]) -> str:
