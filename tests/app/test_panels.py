@@ -284,6 +284,20 @@ def test_the_plan_names_the_images_on_which_people_do_not_agree(folder: Callable
     assert "Where people do not agree" not in plan_view(project, project.plan())
 
 
+def test_what_a_runner_said_of_one_project_goes_when_another_is_opened(folder: Callable[..., Path]) -> None:
+    desk = Desk(go=lambda _: None)
+    first = folder()
+    second = shutil.copytree(first, first.with_name("others"))
+    desk.open_folder(first)
+    runner = Runner(desk, button("Go"))
+    runner.run(lambda *_: None, on_done=lambda _: ("4 files moved.", "good"))
+    _wait(lambda: "4 files moved." in runner.line.value and not desk.busy)
+    desk.open_folder(first)
+    assert "4 files moved." in runner.line.value
+    desk.open_folder(second)
+    assert runner.line.value == ""
+
+
 def test_one_long_task_at_a_time() -> None:
     desk, gate = Desk(go=lambda _: None), threading.Event()
     first, second = Runner(desk, button("One")), Runner(desk, button("Two"))

@@ -136,6 +136,8 @@ class Runner:
         self.view = widgets.VBox([widgets.HBox([*starts, self.stop_button]), self.bar, self.line])
         self._desk, self._shown, self._stopping = desk, 0.0, False
         self._task: Task[Any] | None = None
+        self._of = self._home()  # of the project that the line is about
+        desk.listen(self._forget)
         self.stop_button.on_click(self._on_stop)
         self._show_running(running=False)
 
@@ -178,6 +180,15 @@ class Runner:
     def say(self, text: str, *, tone: str = "plain") -> None:
         """Show one sentence beneath the bar."""
         self.line.value = sentence(text, tone=tone)
+
+    def _home(self) -> Path | None:
+        return self._desk.project.home if self._desk.is_open else None
+
+    def _forget(self) -> None:
+        """Leave nothing standing that was said of another project."""
+        if self._of != (home := self._home()):
+            self._of = home
+            self.say("")
 
     def _show(self, progress: Progress) -> None:
         now = time.monotonic()

@@ -181,7 +181,6 @@ class Train:
             self._begun, self._shown = self._desk.project.root, None
             self._options.reset(mirrored=not is_demo(self._begun))  # a mirrored digit is another digit
             self._rates.value = ""
-            self._runner.say("")
 
 
 def confusion_view(project: Project) -> str:

@@ -75,8 +75,6 @@ class Use:
         if home != self._of:
             self._of = home
             self._folder.value = self._target.value = self._shown.value = ""
-            self._asking.say("")
-            self._exporting.say("")
         rounds = self._desk.project.rounds if self._desk.is_open else ()
         for field in (self._folder, self._target):
             field.disabled = not rounds
