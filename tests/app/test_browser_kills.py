@@ -95,6 +95,6 @@ def test_a_page_whose_kernel_has_died_says_so_in_a_sentence_at_every_step(tmp_pa
         shot(page, "kernel-died")
         before = "element => getComputedStyle(element, '::before')"
         app, step = page.locator(".cleaner-app"), page.get_by_role("button", name="3 Train")
-        assert "What is saved is safe: reload the page" in app.evaluate(f"{before}.content")
+        assert "All that is saved is safe: reload the page" in app.evaluate(f"{before}.content")
         assert app.evaluate(f"{before}.display") != "none"
         assert step.evaluate(f"{before}.display") == "none"
