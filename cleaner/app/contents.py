@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Column, MetaData, Table, Text, delete, insert, select
 
 from cleaner.catalog.digest import digest_of
-from cleaner.catalog.listing import shown
+from cleaner.catalog.listing import is_text, shown
 from cleaner.errors import CleanerError, InputError, UnreadableImage
 from cleaner.review.database import writing
 from cleaner.review.journal import Journal
@@ -74,7 +74,7 @@ def same(path: Path, digest: str) -> bool:
 
 
 def _require_text(paths: Iterable[str]) -> None:
-    if odd := next((path for path in paths if shown(path) != path), None):
+    if odd := next((path for path in paths if not is_text(path)), None):
         raise InputError(f"The name of {shown(odd)} is not valid text; rename the file.")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cleaner.app.rounds import load_predictions, load_rounds
-from cleaner.catalog.listing import shown
+from cleaner.catalog.listing import is_text
 from cleaner.changes.ledger import Ledger
 from cleaner.changes.records import Batch, Entry
 from cleaner.review.journal import Journal
@@ -31,7 +31,7 @@ def history(item: str, *, journal: Journal, ledger: Ledger, rounds: Path) -> tup
     Why somebody decided is what the model of that round saw, as kept in the folder `rounds`. Nothing is known
     of a name that is not valid text: its file is reported and left out.
     """
-    if shown(item) != item:
+    if not is_text(item):
         return ()
     numbers = {result.number: result for result in load_rounds(rounds)}
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cleaner.catalog.listing import GIVEN_SPLITS, Listing, are_splits, shown
+from cleaner.catalog.listing import GIVEN_SPLITS, Listing, are_splits, is_text, shown
 from cleaner.errors import InputError, Stopped
 from cleaner.progress import INTERVAL, Progress, Report, Stop, never, quiet
 from cleaner.types import SIDECARS, Finding
@@ -138,8 +138,8 @@ def _sidecars(names: Sequence[str]) -> set[str]:
 
 
 def _unusable(entry: os.DirEntry[str], path: str, *, level: int) -> Finding | None:
-    name = shown(path) if not path.isascii() else path
-    if name != path:
+    if not is_text(path):
+        name = shown(path)
         return Finding(name, "odd name", 0.6, f"The name of {name} is not valid text; rename the file.")
     if entry.is_symlink():
         return Finding(path, "link", 0.5, f"{path} is a link; put the files themselves into the dataset.")
@@ -158,7 +158,7 @@ def _empty_classes(root: Path, *, level: int, used: set[str]) -> frozenset[str]:
     return frozenset(
         folder.rpartition("/")[2]
         for folder in _class_folders(root, level=level)
-        if folder not in used and shown(folder) == folder
+        if folder not in used and is_text(folder)
     )
 
 

@@ -44,3 +44,8 @@ def are_splits(folders: Iterable[str]) -> bool:
 def shown(path: str) -> str:
     """Return a path as text that can be shown and kept, whatever its bytes are."""
     return path.encode("utf-8", "backslashreplace").decode()
+
+
+def is_text(name: str) -> bool:
+    """Say whether a name is valid text: bytes that are none could be neither shown nor kept."""
+    return name.isascii() or shown(name) == name

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cleaner.catalog.columns import Columns, Roles, require_one_label, roles, text
-from cleaner.catalog.listing import GIVEN_SPLITS, Listing, shown
+from cleaner.catalog.listing import GIVEN_SPLITS, Listing, is_text, shown
 from cleaner.errors import InputError
 from cleaner.types import Finding, Split
 
@@ -95,7 +95,7 @@ def list_table(table: Table, *, root: Path) -> Listing:
     columns, found = _read(table)
     require_one_label(columns[found.label], name=table.name, column=found.label)
     labels = [text(cell).strip() for cell in columns[found.label]]
-    if odd := next((label for label in set(labels) if shown(label) != label), None):
+    if odd := next((label for label in set(labels) if not is_text(label)), None):
         raise InputError(
             f"The label {shown(odd)} in {table.name} is not valid text; save the table in UTF-8."
         )
