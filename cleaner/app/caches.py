@@ -41,11 +41,6 @@ class Job:
     report: Report
     stopped: Stop
 
-    @property
-    def workplace(self) -> Path:
-        """See `workplace_of`."""
-        return workplace_of(self.home)
-
     def squares(self, side: int) -> Pixels:
         """Return all images decoded, uint8 [N, side, side, 3]; the cache keeps within CLEANER_CACHE_GB."""
         return pixels(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cleaner.app.caches import Job
+from cleaner.app.caches import Job, workplace_of
 from cleaner.app.checking import known_copies
 from cleaner.app.features import Features, compared, load_features
 from cleaner.app.rounds import NETWORK, round_folder
@@ -90,7 +90,7 @@ def train_full(job: Job) -> Outcome:
         job.squares,
         config=job.config,
         trusted=job.trusted,
-        workplace=job.workplace,
+        workplace=workplace_of(job.home),
         report=job.report,
         stopped=job.stopped,
     )

@@ -73,7 +73,7 @@ def _accepted(table: Table, own: Path) -> Path:
 
 def _kept(home: Path) -> Mapping[str, str]:
     try:
-        kept = json.loads((home / NAMED).read_text(encoding="utf-8", errors="surrogateescape"))
+        kept = json.loads((home / NAMED).read_text(encoding="utf-8"))
         return {name: value for name, value in kept.items() if isinstance(value, str)}
     except (OSError, ValueError, AttributeError):
         return {}

@@ -59,7 +59,7 @@ def _keep_next(job: Job, fit: Callable[[Job], Outcome], *, beside: bool) -> Roun
         outcome = fit(replace(job, report=report, stopped=lambda: job.stopped() or stop_file.exists()))
         kept = _save(outcome, job, seconds=time.monotonic() - started)
         if not beside:
-            shutil.rmtree(job.workplace, ignore_errors=True)  # only now may it go
+            shutil.rmtree(workplace_of(job.home), ignore_errors=True)  # only now may it go
         return kept
 
 
