@@ -118,7 +118,7 @@ def _ready(engine: Engine) -> Engine:
 
 def _make_durable(connection: Any, _: object) -> None:
     connection.isolation_level = None  # the driver would otherwise begin transactions when it sees fit
-    for pragma in ("journal_mode = DELETE", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = PERSIST", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

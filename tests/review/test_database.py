@@ -20,7 +20,7 @@ def test_every_commit_is_on_the_disk_before_it_returns(engine: Engine) -> None:
     with engine.connect() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas]
-    assert values == ["delete", 2, 1, database.BUSY_SECONDS * 1000]
+    assert values == ["persist", 2, 1, database.BUSY_SECONDS * 1000]
 
 
 def test_a_connection_of_another_thread_is_as_durable(engine: Engine) -> None:
