@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from cleaner.errors import CleanerError, InputError
 from cleaner.review.grid import QueueGrid
 from cleaner.review.journal import Journal
 from cleaner.types import Catalog, Finding, Queue, strings
+
+LULL, LONGEST = 0.3, 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,11 +111,18 @@ def queue_of_findings(kind: str, catalog: Catalog, findings: Sequence[Finding]) 
 
 
 def tell_outlook(grid: QueueGrid, looking: Callable[[], Looking], *, upcoming: int) -> None:
-    """Keep the grid's outlook true after every verdict, in the background: a verdict must not wait for it."""
+    """Keep the grid's outlook true after every verdict, in the background: a verdict must not wait for it.
+
+    Nor must the next one: what remains is told once nobody has decided for LULL, or after LONGEST.
+    """
     worker = grid.threads(1, name="cleaner-outlook")
-    waiting = threading.Event()
+    waiting, again = threading.Event(), threading.Event()
 
     def tell() -> None:
+        until = time.monotonic() + LONGEST
+        while again.is_set() and time.monotonic() < until:
+            again.clear()
+            again.wait(LULL)
         waiting.clear()
         try:
             grid.outlook = looking().outlook(upcoming=upcoming).sentence()
@@ -120,10 +130,14 @@ def tell_outlook(grid: QueueGrid, looking: Callable[[], Looking], *, upcoming: i
             grid.outlook = f"What is left can't be told: {error}"
 
     def told(_: object) -> None:
+        again.set()
+        soon()
+
+    def soon() -> None:
         with contextlib.suppress(RuntimeError):  # the grid was closed
             if not waiting.is_set():
                 waiting.set()  # before it is told: it may be done when this goes on
                 worker.submit(tell)
 
     grid.observe(told, names=["revision", "state"])
-    told(None)
+    soon()

@@ -5,8 +5,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from cleaner.app.looking import Looking
 from cleaner.app.panels.desk import Desk
 from cleaner.app.panels.review import Review
 from cleaner.app.rounds import round_folder
+from cleaner.review.grid import QueueGrid
 from tests.support.images import planted_error
 from tests.support.stage import HeardGrid
 from tests.support.weights import write_weights
@@ -213,6 +215,46 @@ def test_the_outlook_follows_a_verdict_even_if_the_one_before_was_told_at_once(
     verdict = {"id": "teddy/planted.png", "action": "delete", "n": 1}
     grid._handle_custom_msg({"kind": "decide", "request": 1, "verdicts": [verdict], "new": True}, [])
     assert "the 90 pictures you have not seen" in grid.outlook
+
+
+def _deciding(grid: QueueGrid, project: Project) -> Iterator[None]:
+    """Give one image after the other its verdict, as the browser asks for it."""
+    for number, item in enumerate(project.queue().ids, start=1):
+        verdict = {"id": item, "action": "delete", "n": number}
+        grid._handle_custom_msg({"kind": "decide", "request": number, "verdicts": [verdict], "new": True}, [])
+        yield
+
+
+def test_the_outlook_is_told_once_for_verdicts_that_follow_each_other(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleaner.app.reviewing.LULL", 3)
+    monkeypatch.setattr("cleaner.app.reviewing.LONGEST", 60)
+    grid = project.review(page_size=10)
+    while not grid.outlook:
+        time.sleep(0.01)
+    told: list[str] = []
+    grid.observe(lambda change: told.append(change["new"]), names="outlook")
+    for _ in islice(_deciding(grid, project), 10):
+        pass
+    while not told:
+        time.sleep(0.05)
+    assert "the 81 pictures you have not seen" in told[0]
+
+
+def test_the_outlook_is_told_also_to_somebody_who_never_rests(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleaner.app.reviewing.LONGEST", 0.5)
+    grid = project.review(page_size=10)
+    while not grid.outlook:
+        time.sleep(0.01)
+    first = grid.outlook
+    for _ in _deciding(grid, project):
+        if grid.outlook != first:
+            return
+        time.sleep(0.05)
+    pytest.fail("91 verdicts were given, and nothing was told")
 
 
 def test_what_tells_the_outlook_ends_with_the_grid(project: Project) -> None:
