@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from cleaner.app.priority import standing_back
 from cleaner.errors import CleanerError
 from cleaner.progress import Report, Stop
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
-
-BEHIND = 10  # of 0 to 19: how far the work stands back for whoever else wants the processor
 
 
 class Task(Generic[Result]):
@@ -50,7 +46,14 @@ class Task(Generic[Result]):
         return self._told.wait(seconds)
 
     def _run(self) -> None:
-        _stand_back()
+        with standing_back():  # to the end of what follows: that may be another task
+            self._carry_out()
+            try:
+                self._on_end(self)
+            finally:
+                self._told.set()
+
+    def _carry_out(self) -> None:
         try:
             self.result = self._work(self._on_progress, self._stop.is_set)
         except CleanerError as error:
@@ -60,17 +63,3 @@ class Task(Generic[Result]):
             self.failure = CleanerError(f"Something unexpected went wrong: {type(error).__name__}: {error}")
         finally:
             self._ended.set()
-        try:
-            self._on_end(self)
-        finally:
-            self._told.set()
-
-
-def _stand_back() -> None:
-    """Let the threads that answer the browser go before this one and all that it starts.
-
-    Linux alone has a priority for each thread; elsewhere all stay equal.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BEHIND)

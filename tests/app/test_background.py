@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cleaner.app.background import BEHIND, Task
+from cleaner.app.background import Task
+from cleaner.app.priority import BEHIND, SESSION
 from cleaner.progress import quiet
 
 
@@ -35,3 +37,58 @@ def test_a_system_that_refuses_a_priority_does_the_work_all_the_same(monkeypatch
     task = Task(lambda *_: "done", on_progress=quiet, on_end=lambda _: None)
     assert task.wait(seconds=60)
     assert task.result == "done"
+
+
+ALONE = """
+import time
+from threading import Event
+from cleaner.app.background import Task
+from cleaner.app.priority import SESSION
+
+seen, ended, go = [], [], Event()
+
+def look(*_):
+    seen.append(SESSION.read_text().split()[-1])
+
+def wait_and_look(*_):
+    go.wait(60)
+    look()
+
+look()
+Task(look, on_progress=print, on_end=lambda _: Task(wait_and_look, on_progress=print, on_end=ended.append))
+while len(seen) < 2:
+    time.sleep(0.01)
+time.sleep(0.5)  # the first has ended, and has begun the second
+look()
+go.set()
+while not ended or SESSION.read_text().split()[-1] != seen[0]:
+    time.sleep(0.01)
+look()
+print(*seen)
+"""
+
+
+@pytest.mark.skipif(not SESSION.exists(), reason="only Linux has priorities between sessions, and not always")
+def test_a_session_of_its_own_stands_back_from_the_first_work_to_the_last() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert shown.stdout.split() == ["0", str(BEHIND), str(BEHIND), str(BEHIND), "0"]
+
+
+@pytest.mark.skipif(not SESSION.exists(), reason="only Linux has priorities between sessions, and not always")
+def test_a_session_that_others_live_in_too_is_left_alone() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code, ALONE],
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.split() == ["0"] * 5
